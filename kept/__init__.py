@@ -1,0 +1,1 @@
+"""From graphs and media to a model, its training and its probes."""

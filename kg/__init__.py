@@ -1,0 +1,14 @@
+"""Knowledge graphs: from a dump to a memory-mapped graph and to entity vectors.
+
+`kg` knows nothing of language models and is usable alone. Heavy libraries are imported where they are used, so
+`import kg` stays light.
+
+    >>> from kg import KnowledgeGraph
+    >>> KnowledgeGraph.from_triples([("Paris", "capital of", "France")]).num_triples
+    1
+"""
+
+from kg.errors import InputError
+from kg.graph import KnowledgeGraph
+
+__all__ = ["InputError", "KnowledgeGraph"]

@@ -1,0 +1,22 @@
+"""`kept`: the console script. Commands import what they need when they run, so `kept --help` answers at once."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    name="kept",
+    help="Knowledge-enhanced pre-training: from an RDF dump to a probed multimodal model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

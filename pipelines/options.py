@@ -1,0 +1,76 @@
+"""The options that every command shares, and what happens around each command."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec
+
+import typer
+
+from kg.errors import InputError
+
+OK, FAULT, MENDABLE, INTERRUPTED = 0, 1, 2, 130
+
+Arguments = ParamSpec("Arguments")
+
+Out = Annotated[Path, typer.Option("--out", help="Where the result goes.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output; all else on standard error.")]
+Seed = Annotated[int, typer.Option("--seed", help="Equal seeds give equal results.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting; may be repeated.")
+]
+
+
+def command(function: Callable[Arguments, Any]) -> Callable[Arguments, None]:
+    """Turn a function that returns a JSON-able summary into a command of the house.
+
+    The summary goes to standard output when the command has `--json` and it is set. An `InputError` becomes one line
+    and exit code 2; an interruption says that the run can be resumed; anything else is our fault: a traceback and 1.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        as_json = bool(kwargs.get("as_json"))
+        if kwargs.get("quiet"):
+            os.environ["KEPT_QUIET"] = "1"
+        try:
+            summary = function(*args, **kwargs)
+        except InputError as error:
+            fail(str(error), MENDABLE, as_json)
+        except KeyboardInterrupt:
+            fail("interrupted; what was finished is kept, the same command goes on from there", INTERRUPTED, as_json)
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise typer.Exit(OK) from None
+        except Exception as error:
+            traceback.print_exc()
+            fail(f"this is a fault of kept, please report it ({type(error).__name__}: {error})", FAULT, as_json)
+        else:
+            if as_json:
+                print(json.dumps(summary, ensure_ascii=False, default=str))
+
+    return run
+
+
+def fail(message: str, code: int, as_json: bool) -> None:
+    """Say in one line what went wrong and leave with `code`."""
+    line = " ".join(message.split())
+    print(f"kept: {line}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": line, "exit": code}, ensure_ascii=False))
+    raise typer.Exit(code)
+
+
+def say(text: str) -> None:
+    """A note to the person at the terminal, on standard error."""
+    from kg.progress import console
+
+    console().print(text, soft_wrap=True)

@@ -1,0 +1,45 @@
+"""A registered part without a contract test fails the suite."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from kg.registry import FAMILIES
+from tests.contracts import Contract
+
+TESTS = Path(__file__).parent
+
+UNTESTED_FAMILIES: frozenset[str] = frozenset()
+"""Families of plain data (no behaviour to promise), by name."""
+
+
+def import_all_tests() -> None:
+    for path in sorted(TESTS.rglob("test_*.py")):
+        importlib.import_module(".".join(("tests", *path.relative_to(TESTS).with_suffix("").parts)))
+
+
+def contracts() -> dict[str, type[Contract]]:
+    import_all_tests()
+    return {contract.family.family: contract for contract in Contract.__subclasses__()}
+
+
+def test_every_family_has_a_contract() -> None:
+    found = contracts()
+    missing = set(FAMILIES) - set(found) - UNTESTED_FAMILIES
+    assert not missing, f"families without a contract test class: {sorted(missing)}"
+
+
+def test_every_member_has_a_contract_test() -> None:
+    for family, contract in contracts().items():
+        missing = set(contract.family) - contract.members()
+        assert not missing, f"{family} members without a contract test: {sorted(missing)}"
+
+
+def test_a_member_without_a_test_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = next(iter(contracts().values()))
+    monkeypatch.setitem(contract.family._parts, "a-member-nobody-tested", object)
+    with pytest.raises(AssertionError, match="a-member-nobody-tested"):
+        test_every_member_has_a_contract_test()

@@ -1,0 +1,77 @@
+"""Everyday knowledge: which of four things is of a kind?"""
+
+from __future__ import annotations
+
+import numpy as np
+from kg.verbalize import verbalize
+
+from kept.probing.items import MASK, Candidate, ProbeItem, ProbeSet
+from kept.probing.tasks.base import TASKS, Task, fact_id
+from kept.probing.world import HEAD, PARTS, RELATION, TAIL, World
+from kg.errors import InputError
+
+CHOICES = 4
+
+
+@TASKS.register("concept-choice")
+class ConceptChoice(Task):
+    """Multiple choice among four concepts: "which of these is a mammal?", three of them of other kinds.
+
+    Made from the world's own concepts and kinds, not from a published benchmark. The query is a cloze in a wording of
+    the relation ("[MASK] is a kind of mammal.") where it has one, `meta["question"]` the same in plain words; the kind
+    is given, the concept asked for. Chance is 1/4.
+    """
+
+    version = "1"
+    metrics = ("accuracy",)
+
+    def build(self, world: World) -> ProbeSet:
+        if world.group_relation is None:
+            raise InputError("concept-choice: this world names no group_relation")
+        graph, triples = world.graph, np.asarray(world.graph.triples)
+        relation = graph.relations.id(world.group_relation)
+        members = np.unique(triples[triples[:, RELATION] == relation, HEAD])
+        items = []
+        for part in (*PARTS, "S"):
+            rows = np.asarray(world.split.rows(part))
+            for row in rows[triples[rows, RELATION] == relation].tolist():
+                item = self._item(world, part, row, members)
+                if item is not None:
+                    items.append(item)
+        return self.collect(items, {})
+
+    def _item(self, world: World, part: str, row: int, members: np.ndarray) -> ProbeItem | None:
+        """One question, or None when too few concepts of other kinds are left to choose from."""
+        graph, (concept, relation, group) = world.graph, world.graph.triples[row].tolist()
+        subject, key, object_ = world.keys(row)
+        fact, kind = fact_id(subject, key, object_), graph.label(group)
+        triples = np.asarray(graph.triples)
+        same = triples[(triples[:, RELATION] == relation) & (triples[:, TAIL] == group), HEAD]
+        others = np.setdiff1d(members, same)
+        if len(others) < CHOICES - 1:
+            return None
+        rng = world.rng("concept-choice", fact)
+        drawn = [concept, *rng.choice(others, CHOICES - 1, replace=False).tolist()]
+        choices: list[Candidate] = [world.candidate(drawn[place]) for place in rng.permutation(CHOICES)]
+        question = f"Which of these is {'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}?"
+        return ProbeItem(
+            id=f"{self.name}/{part}/{fact}",
+            task=self.name,
+            split=part,
+            query=self._cloze(world, key, kind, fact) or question,
+            choices=tuple(choices),
+            gold=(subject,),
+            relation=key,
+            subject=subject,
+            object=object_,
+            asks="subject",
+            provenance=f"{subject} {key} {object_}",
+            meta={"question": question},
+        )
+
+    def _cloze(self, world: World, relation: str, kind: str, fact: str) -> str | None:
+        if relation not in world.templates or not (wordings := world.templates[relation].train):
+            return None
+        template = wordings[world.rng("wording", fact).integers(len(wordings))]
+        text = verbalize(template, MASK, kind).text
+        return text[0].upper() + text[1:]

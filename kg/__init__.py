@@ -8,7 +8,19 @@
     1
 """
 
+from typing import TYPE_CHECKING, Any
+
 from kg.errors import InputError
-from kg.graph import KnowledgeGraph
+
+if TYPE_CHECKING:
+    from kg.graph import KnowledgeGraph
 
 __all__ = ["InputError", "KnowledgeGraph"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "KnowledgeGraph":
+        from kg.graph import KnowledgeGraph
+
+        return KnowledgeGraph
+    raise AttributeError(f"module 'kg' has no attribute {name!r}")

@@ -1,0 +1,109 @@
+"""Triples as arrays: sorted, unique, with offsets in both directions (CSR and its transpose)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def id_type(count: int) -> np.dtype:
+    """int32 where `count` ids fit, else int64."""
+    return np.dtype(np.int32 if count <= np.iinfo(np.int32).max else np.int64)
+
+
+def sort_triples(triples: np.ndarray, num_entities: int, num_relations: int) -> np.ndarray:
+    """Triples (T, 3) in ascending order of (head, relation, tail), duplicates removed.
+
+    >>> sort_triples(np.array([[1, 0, 0], [0, 0, 1], [1, 0, 0]]), 2, 1).tolist()
+    [[0, 0, 1], [1, 0, 0]]
+    """
+    dtype = id_type(max(num_entities, num_relations))
+    entity_bits, relation_bits = bits(num_entities), bits(num_relations)
+    if 2 * entity_bits + relation_bits <= 63:
+        return unpack(np.unique(pack(triples, entity_bits, relation_bits)), entity_bits, relation_bits, dtype)
+    heads, relations, tails = triples.T
+    ordered = triples[np.lexsort((tails, relations, heads))]
+    first = np.ones(len(ordered), dtype=bool)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return np.ascontiguousarray(ordered[first], dtype=dtype)
+
+
+def pack(triples: np.ndarray, entity_bits: int, relation_bits: int) -> np.ndarray:
+    """One int64 a triple, in which the order of integers is the order of (head, relation, tail)."""
+    heads, relations, tails = (triples[:, column].astype(np.int64) for column in range(3))
+    return (heads << (entity_bits + relation_bits)) | (relations << entity_bits) | tails
+
+
+def unpack(packed: np.ndarray, entity_bits: int, relation_bits: int, dtype: np.dtype) -> np.ndarray:
+    """The inverse of `pack`: (T, 3)."""
+    triples = np.empty((len(packed), 3), dtype=dtype)
+    triples[:, 0] = packed >> (entity_bits + relation_bits)
+    triples[:, 1] = (packed >> entity_bits) & ((1 << relation_bits) - 1)
+    triples[:, 2] = packed & ((1 << entity_bits) - 1)
+    return triples
+
+
+def bits(count: int) -> int:
+    """How many bits hold the ids 0 .. count - 1."""
+    return max(1, (count - 1).bit_length())
+
+
+def offsets_of(sorted_ids: np.ndarray, count: int) -> np.ndarray:
+    """CSR offsets (count + 1,) int64: the rows of id i are `offsets[i] : offsets[i + 1]`."""
+    return np.concatenate(([0], np.cumsum(np.bincount(sorted_ids, minlength=count), dtype=np.int64)))
+
+
+@dataclass(frozen=True)
+class Adjacency:
+    """Where each entity's triples lie, in both directions.
+
+    Attributes:
+        out_offsets: (N + 1,) int64; the rows with head e are `out_offsets[e] : out_offsets[e + 1]`.
+        in_offsets: (N + 1,) int64; the rows with tail e are `in_order[in_offsets[e] : in_offsets[e + 1]]`.
+        in_order: (T,) rows of the triples by ascending tail, then row.
+    """
+
+    out_offsets: np.ndarray
+    in_offsets: np.ndarray
+    in_order: np.ndarray
+
+    @classmethod
+    def of(cls, triples: np.ndarray, num_entities: int) -> Adjacency:
+        """Index triples that `sort_triples` ordered; a counting sort, linear in T."""
+        from scipy.sparse import csr_array
+
+        rows = np.arange(len(triples), dtype=id_type(len(triples)))
+        out_offsets = offsets_of(triples[:, 0], num_entities)
+        shape = (num_entities, num_entities)
+        by_tail = csr_array((rows, triples[:, 2], out_offsets), shape=shape).tocsc()
+        return cls(out_offsets, by_tail.indptr.astype(np.int64), by_tail.data.astype(rows.dtype))
+
+    def out_rows(self, entity: int) -> slice:
+        return slice(int(self.out_offsets[entity]), int(self.out_offsets[entity + 1]))
+
+    def in_rows(self, entity: int) -> np.ndarray:
+        return self.in_order[self.in_offsets[entity] : self.in_offsets[entity + 1]]
+
+    def degrees(self) -> np.ndarray:
+        """(N,) how many triples touch each entity; a loop counts twice."""
+        return np.diff(self.out_offsets) + np.diff(self.in_offsets)
+
+    def touching(self, entities: np.ndarray) -> np.ndarray:
+        """The rows, ascending and unique, of all triples with an end in `entities`."""
+        outgoing = ranges(self.out_offsets, entities)
+        incoming = self.in_order[ranges(self.in_offsets, entities)]
+        return np.unique(np.concatenate((outgoing, incoming.astype(np.int64))))
+
+
+def ranges(offsets: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """All positions of the ids' slices, joined.
+
+    >>> ranges(np.array([0, 2, 2, 5]), np.array([0, 2])).tolist()
+    [0, 1, 2, 3, 4]
+    """
+    starts, lengths = offsets[ids], offsets[ids + 1] - offsets[ids]
+    if not lengths.sum():
+        return np.empty(0, dtype=np.int64)
+    before = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    return np.arange(lengths.sum(), dtype=np.int64) + np.repeat(starts - before, lengths)

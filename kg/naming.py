@@ -1,0 +1,116 @@
+"""What entities and relations are called, and what literals say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from kg.assemble import Parts
+from kg.errors import InputError
+from kg.literals import Literal, best_label, speaks
+from kg.meta import GraphMeta
+from kg.predicates import Role
+from kg.vocabulary import Vocabulary, did_you_mean, local_name
+
+
+class Naming:
+    """The half of `KnowledgeGraph` that deals in keys, names and literals."""
+
+    parts: Parts
+    meta: GraphMeta
+
+    @property
+    def entities(self) -> Vocabulary:
+        """Entity keys by id."""
+        return self.parts.entities
+
+    @property
+    def relations(self) -> Vocabulary:
+        """Relation keys by id."""
+        return self.parts.relations.vocabulary
+
+    def label(self, entity: int, language: str | None = None) -> str:
+        """The name to show: in `language` (default: the graph's), else untagged, else in any, else the local name."""
+        found = self.parts.literals.label(entity, (language or self.meta.language, None))
+        return found if found is not None else local_name(self.entities.key(entity))
+
+    def labels(self, entities: Iterable[int] | np.ndarray, language: str | None = None) -> list[str]:
+        """The labels of many entities."""
+        return [self.label(int(entity), language) for entity in entities]
+
+    def relation_label(self, relation: int, language: str | None = None) -> str:
+        """The name of a relation: its own label, else that of the entity which describes it, else its local name."""
+        relations = self.parts.relations
+        languages = (language or self.meta.language, None)
+        found = relations.literals.label(relation, languages)
+        page = int(relations.described_by[relation])
+        if found is None and page >= 0:
+            found = self.parts.literals.label(page, languages)
+        return found if found is not None else local_name(self.relations.key(relation))
+
+    def aliases(self, entity: int, language: str | None = None) -> list[str]:
+        """Other names in `language` (default: the graph's) or without a language tag."""
+        language = language or self.meta.language
+        return [
+            name
+            for name in dict.fromkeys(
+                literal.value
+                for role, literal in self.parts.literals.rows(entity)
+                if role <= Role.ALIAS and (literal.language is None or speaks(literal.language, language))
+            )
+            if name != self.label(entity, language)
+        ]
+
+    def names(self, entity: int, language: str | None = None) -> list[str]:
+        """The label, then the aliases."""
+        return [self.label(entity, language), *self.aliases(entity, language)]
+
+    def description(self, entity: int, language: str | None = None) -> str | None:
+        """What the graph says of an entity in prose, in `language` if it can be had."""
+        found = [literal for role, literal in self.parts.literals.rows(entity) if role is Role.DESCRIPTION]
+        return best_label(found, (language or self.meta.language, None))
+
+    def images(self, entity: int) -> list[str]:
+        """Paths or addresses of an entity's pictures."""
+        return [literal.value for role, literal in self.parts.literals.rows(entity) if role is Role.IMAGE]
+
+    def literals(self, entity: int) -> list[Literal]:
+        """All literal statements of an entity, labels first."""
+        return [literal for _, literal in self.parts.literals.rows(entity)]
+
+    def find(self, name: str) -> np.ndarray:
+        """The ids of all entities that have `name` as a label or alias in any language, case-folded."""
+        return self.parts.names.find(name)
+
+    def search(self, prefix: str, limit: int = 10) -> list[int]:
+        """Entities with a name that starts with `prefix`, case-folded; short names first, then many triples."""
+        shortest: dict[int, int] = {}
+        for name, entity in self.parts.names.prefixed(prefix):
+            shortest[entity] = min(shortest.get(entity, len(name)), len(name))
+        return sorted(shortest, key=lambda entity: (shortest[entity], -self.degree(entity), entity))[:limit]
+
+    def degree(self, entity: int) -> int:
+        """How many triples have the entity as head or tail."""
+        raise NotImplementedError
+
+    def resolve(self, entity: str | int) -> int:
+        """An entity by id, key, or name.
+
+        Raises:
+            InputError: when nothing or more than one thing answers to it.
+        """
+        text = str(entity)
+        index = self.entities.get(text)
+        if index is not None:
+            return index
+        named = self.find(text)
+        if len(named) == 1:
+            return int(named[0])
+        if len(named) > 1:
+            keys = ", ".join(self.entities.keys(named[:5])) + (", ..." if len(named) > 5 else "")
+            raise InputError(f"{len(named)} entities are called {text!r}: {keys}; give one of these keys")
+        if text.isdecimal() and int(text) < self.num_entities:
+            return int(text)
+        near = self.parts.names.near(text) or self.entities.near(text)
+        raise InputError(f"no entity has the name, key or id {text!r}{did_you_mean(near)}")

@@ -1,0 +1,90 @@
+"""What well-known predicates mean: which literals are labels, aliases, descriptions, and which statements are types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+RDFS = "http://www.w3.org/2000/01/rdf-schema#"
+SKOS = "http://www.w3.org/2004/02/skos/core#"
+FOAF = "http://xmlns.com/foaf/0.1/"
+OWL = "http://www.w3.org/2002/07/owl#"
+DCT = "http://purl.org/dc/terms/"
+DBO = "http://dbpedia.org/ontology/"
+DBP = "http://dbpedia.org/property/"
+WDT = "http://www.wikidata.org/prop/direct/"
+SCHEMA = ("http://schema.org/", "https://schema.org/")
+
+RDF_TYPE = RDF + "type"
+RDFS_LABEL = RDFS + "label"
+SKOS_ALT_LABEL = SKOS + "altLabel"
+DIRECT_CLAIM = "http://wikiba.se/ontology#directClaim"
+"""Wikidata: leads from a property's page, which has the label, to the predicate that its statements use."""
+
+
+class Role(IntEnum):
+    """What a literal is to its subject. Literals are stored in this order, so labels come first."""
+
+    LABEL = 0
+    ALIAS = 1
+    DESCRIPTION = 2
+    IMAGE = 3
+    OTHER = 4
+
+
+@dataclass(frozen=True)
+class Predicates:
+    """The predicates with a meaning, in order of precedence (the first label predicate wins).
+
+    The defaults cover RDFS, SKOS, schema.org, FOAF, DBpedia and Wikidata. `image` statements are kept beside the
+    literals, not as edges: a picture's address is no entity.
+
+    >>> Predicates().role("http://www.w3.org/2000/01/rdf-schema#label").name
+    'LABEL'
+    """
+
+    label: tuple[str, ...] = (
+        RDFS_LABEL,
+        SKOS + "prefLabel",
+        *(base + "name" for base in SCHEMA),
+        FOAF + "name",
+    )
+    alias: tuple[str, ...] = (
+        SKOS_ALT_LABEL,
+        *(base + "alternateName" for base in SCHEMA),
+        FOAF + "nick",
+        DBO + "alias",
+        DBP + "name",
+    )
+    description: tuple[str, ...] = (
+        *(base + "description" for base in SCHEMA),
+        DBO + "abstract",
+        DBO + "description",
+        DCT + "description",
+        SKOS + "definition",
+        RDFS + "comment",
+    )
+    image: tuple[str, ...] = (
+        *(base + "image" for base in SCHEMA),
+        FOAF + "depiction",
+        FOAF + "img",
+        DBO + "thumbnail",
+        WDT + "P18",
+    )
+    type: tuple[str, ...] = (RDF_TYPE, WDT + "P31")
+    same_as: tuple[str, ...] = (OWL + "sameAs",)
+
+    def roles(self) -> dict[str, Role]:
+        """The role of every literal predicate that has one."""
+        groups = {
+            Role.LABEL: self.label,
+            Role.ALIAS: self.alias,
+            Role.DESCRIPTION: self.description,
+            Role.IMAGE: self.image,
+        }
+        return {predicate: role for role, predicates in groups.items() for predicate in predicates}
+
+    def role(self, predicate: str) -> Role:
+        """The role of one literal predicate."""
+        return self.roles().get(predicate, Role.OTHER)

@@ -1,0 +1,80 @@
+"""Every setting of a fit, with what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kg.errors import InputError, nearest
+
+
+class FitConfig(BaseModel):
+    """The settings of `kg.embedding.fit`.
+
+    The defaults are ComplEx with N3 on the exact softmax (Lacroix et al. 2018): strong on every public benchmark and
+    quick on small graphs.
+
+        >>> FitConfig(scorer="rotate", dim=64).dim
+        64
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scorer: str = "complex"
+    scorer_options: dict[str, Any] = Field(default_factory=dict)
+    encoder: str = "none"
+    encoder_options: dict[str, Any] = Field(default_factory=dict)
+    dim: int = Field(200, ge=1, description="real numbers of an entity")
+    init_std: float = Field(0.1, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of a query's numbers dropped while training")
+
+    mode: str = Field("1vsall", description="training mode")
+    batch: int = Field(512, ge=1, description="queries (1vsall) or facts of a step")
+    epochs: int = Field(100, ge=0)
+    minutes: float | None = Field(None, gt=0, description="stop after this much wall time")
+    optimizer: Literal["adagrad", "adam"] = "adagrad"
+    lr: float = Field(0.1, gt=0)
+    n3: float = Field(0.0, ge=0)
+    l2: float = Field(0.0, ge=0)
+
+    negatives: int = Field(64, ge=1, description="corrupted facts for each true one")
+    sampler: str = Field("uniform", description="where negatives come from")
+    margin: float = 9.0
+    temperature: float = Field(1.0, ge=0, description="of self-adversarial weights")
+
+    valid_every: int = Field(5, ge=1, description="epochs between two validations")
+    valid_limit: int = Field(5000, ge=1, description="facts that a validation ranks at most")
+    patience: int = Field(5, ge=1, description="validations without a better MRR before stopping")
+    seed: int = 0
+    device: str = Field("auto", description="auto takes a GPU where there is one")
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], settings: Sequence[str] = ()) -> FitConfig:
+        """From plain values and `key=value` settings; a dot reaches into a group: `encoder_options.layers=2`.
+
+        Raises:
+            InputError: naming the key that is unknown, with the nearest valid one, or the value that is not allowed.
+
+            >>> FitConfig.parse({"dim": 64}, ["n3=0.003", "scorer_options.distance=l1"]).scorer_options
+            {'distance': 'l1'}
+        """
+        merged = dict(values)
+        for setting in settings:
+            key, equals, text = setting.partition("=")
+            if not equals:
+                raise InputError(f"--set {setting}: expected KEY=VALUE")
+            group, dot, inner = key.strip().partition(".")
+            value = yaml.safe_load(text)
+            merged[group] = {**merged.get(group, {}), inner: value} if dot else value
+        unknown = sorted(set(merged) - set(cls.model_fields))
+        if unknown:
+            raise InputError(f"no setting is called {unknown[0]!r}; {nearest(unknown[0], cls.model_fields)}")
+        try:
+            return cls(**merged)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{place} = {first['input']!r}: {first['msg']}") from None

@@ -1,0 +1,42 @@
+"""The contract of encoders: the graph and features in, entity and relation states out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from kg.embedding.states import Edges, States
+from kg.registry import Registry
+
+
+class Encoder(nn.Module, ABC):
+    """Turns features into states by looking at the graph; any scorer can decode them.
+
+    A member's constructor takes the widths that the scorer reads, `entity_width` and `relation_width`, the number of
+    relations with inverses, and its own options. It sets `entity_features` and `relation_features`, the widths that it
+    reads itself.
+
+    Permuting the entity ids of edges and features permutes the entity states in the same way and leaves the relation
+    states alone.
+    """
+
+    entity_features: int
+    relation_features: int
+
+    def __init__(self, *, edge_dropout: float = 0.0) -> None:
+        super().__init__()
+        self.edge_dropout = edge_dropout
+
+    def forward(self, edges: Edges, entities: Tensor, relations: Tensor) -> States:
+        """`entities` (N, entity features), `relations` (2R, relation features) -> `States`."""
+        if self.training and self.edge_dropout:
+            edges = edges.dropped(self.edge_dropout)
+        return self.encode(edges, entities, relations)
+
+    @abstractmethod
+    def encode(self, edges: Edges, entities: Tensor, relations: Tensor) -> States:
+        """What `forward` does once edges are dropped."""
+
+
+ENCODERS: Registry[type[Encoder]] = Registry("encoder")

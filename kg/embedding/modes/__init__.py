@@ -1,0 +1,6 @@
+"""Training modes: what a batch is and what its loss is."""
+
+from kg.embedding.modes.base import MODES, Mode
+from kg.embedding.modes.one_vs_all import OneVsAll
+
+__all__ = ["MODES", "Mode", "OneVsAll"]

@@ -1,0 +1,144 @@
+"""The contract of scorers: the similarity of a head, a relation and a tail.
+
+A scorer of the family writes three things about *states* (rows that an encoder made): `query(h, r)`, `match(q, t)` row
+by row, and `compare(q, E)` of queries with all candidates, as a matrix product wherever the mathematics allows it.
+Everything about *ids* is here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from kg.embedding.encoders import Encoder, FreeTable
+from kg.embedding.states import Edges, States
+from kg.registry import Registry
+
+
+class Scorer(nn.Module, ABC):
+    """Scores facts (h, r, t) by ids; higher is more plausible.
+
+    Relations are always reciprocal (Lacroix et al. 2018, section 3): relation `r + R` is the inverse of `r`, and heads
+    are asked as tails of it, `score_heads(r, t)[b, h] == score(t, r + R, h)`. In float64 and eval mode `score`,
+    `score_tails` and `score_heads` agree to a relative 1e-6.
+
+    Args:
+        num_entities: N.
+        num_relations: R, without inverses.
+        entity_width: length of an entity's state.
+        relation_width: length of a relation's state.
+        encoder: called with `entity_width`, `relation_width`, `num_relations` (2R); a free vector each where absent.
+        edges: the graph that the encoder looks at.
+        dropout: share of a query's numbers that are dropped while training.
+        init_std: standard deviation of fresh vectors; a scorer of its own taste overrides `reset_parameters`.
+    """
+
+    source: Tensor
+    target: Tensor
+    offsets: Tensor
+
+    def __init__(
+        self,
+        num_entities: int,
+        num_relations: int,
+        *,
+        entity_width: int,
+        relation_width: int,
+        encoder: Callable[..., Encoder] = FreeTable,
+        edges: Edges | None = None,
+        dropout: float = 0.0,
+        init_std: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.num_entities, self.num_relations = num_entities, num_relations
+        self.entity_width, self.relation_width = entity_width, relation_width
+        self.init_std = init_std
+        self.dropout = nn.Dropout(dropout)
+        self.encoder = encoder(
+            entity_width=entity_width, relation_width=relation_width, num_relations=2 * num_relations
+        )
+        self.entities = nn.Parameter(torch.empty(num_entities, self.encoder.entity_features))
+        self.relations = nn.Parameter(torch.empty(2 * num_relations, self.encoder.relation_features))
+        no_edges = torch.zeros(0, dtype=torch.long)
+        edges = edges or Edges(no_edges, no_edges, torch.zeros(2 * num_relations + 1, dtype=torch.long))
+        for name, tensor in edges._asdict().items():
+            self.register_buffer(name, tensor, persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw fresh entity and relation vectors."""
+        nn.init.normal_(self.entities, std=self.init_std)
+        nn.init.normal_(self.relations, std=self.init_std)
+
+    @abstractmethod
+    def query(self, head: Tensor, relation: Tensor) -> Tensor:
+        """States (B, entity width), (B, relation width) -> queries (B, Q)."""
+
+    @abstractmethod
+    def match(self, query: Tensor, tail: Tensor) -> Tensor:
+        """Queries (..., Q) and tail states (..., entity width), broadcast -> scores (...)."""
+
+    @abstractmethod
+    def compare(self, query: Tensor, entities: Tensor) -> Tensor:
+        """Queries (B, Q) with all candidates (C, entity width) -> scores (B, C)."""
+
+    def as_product(self, query: Tensor, entities: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Left and right factors with `compare(query, entities) = left @ right.T`, where there are any."""
+        return None
+
+    def moduli(self, states: Tensor) -> Tensor:
+        """The magnitudes that L2 and N3 regularise."""
+        return states.abs()
+
+    def states(self) -> States:
+        """Entity and relation states from the encoder; pass them on where several scores are asked for."""
+        edges = Edges(self.source, self.target, self.offsets)
+        encoded: States = self.encoder(edges, self.entities, self.relations)
+        return encoded
+
+    def inverse(self, relation: Tensor) -> Tensor:
+        """r -> r + R, and r + R -> r."""
+        return (relation + self.num_relations) % (2 * self.num_relations)
+
+    def queries(self, head: Tensor, relation: Tensor, states: States | None = None) -> Tensor:
+        """Ids (B,), (B,) -> queries (B, Q), with dropout while training."""
+        states = states or self.states()
+        query: Tensor = self.dropout(self.query(states.entities[head], states.relations[relation]))
+        return query
+
+    def score(self, head: Tensor, relation: Tensor, tail: Tensor, states: States | None = None) -> Tensor:
+        """Ids (B,) each -> scores (B,)."""
+        states = states or self.states()
+        return self.match(self.queries(head, relation, states), states.entities[tail])
+
+    def score_tails(
+        self, head: Tensor, relation: Tensor, states: States | None = None, candidates: slice = slice(None)
+    ) -> Tensor:
+        """Ids (B,), (B,) -> scores (B, N) of every entity (or of a slice of them) as the tail."""
+        states = states or self.states()
+        return self.compare(self.queries(head, relation, states), states.entities[candidates])
+
+    def score_heads(
+        self, relation: Tensor, tail: Tensor, states: States | None = None, candidates: slice = slice(None)
+    ) -> Tensor:
+        """Ids (B,), (B,) -> scores (B, N) of every entity as the head, asked as the tail of the inverse relation."""
+        return self.score_tails(tail, self.inverse(relation), states, candidates)
+
+
+class DotScorer(Scorer):
+    """Scores are inner products: f(h, r, t) = <query(h, r), t>."""
+
+    def match(self, query: Tensor, tail: Tensor) -> Tensor:
+        return (query * tail).sum(-1)
+
+    def compare(self, query: Tensor, entities: Tensor) -> Tensor:
+        return query @ entities.T
+
+    def as_product(self, query: Tensor, entities: Tensor) -> tuple[Tensor, Tensor]:
+        return query, entities
+
+
+SCORERS: Registry[type[Scorer]] = Registry("scorer")

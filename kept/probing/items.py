@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from kg.errors import InputError
 from kg.storage import atomic_directory
 
@@ -42,6 +44,10 @@ class AnswerSpace:
     def index(self) -> dict[str, int]:
         """Candidate key -> position."""
         return {candidate.key: position for position, candidate in enumerate(self.candidates)}
+
+    def positions(self, keys: Iterable[str]) -> np.ndarray:
+        """Where those of the keys stand that are candidates, (K,) int."""
+        return np.array([self.index[key] for key in keys if key in self.index], dtype=np.int64)
 
     @cached_property
     def digest(self) -> str:
@@ -93,7 +99,8 @@ class ProbeItem:
 
     def blind(self) -> ProbeItem:
         """The same question without its truth: all that a scorer may see."""
-        return replace(self, gold=(), also_true=(), provenance=None, meta={}, **{self.asks: None})
+        subject, object_ = (None, self.object) if self.asks == "subject" else (self.subject, None)
+        return replace(self, gold=(), also_true=(), provenance=None, meta={}, subject=subject, object=object_)
 
     def space(self, spaces: Mapping[str, AnswerSpace]) -> AnswerSpace:
         """Its candidates, own or shared; raises InputError when the shared space is unknown."""

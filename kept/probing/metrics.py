@@ -18,7 +18,7 @@ Metric = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Rank(NamedTuple):
-    """How the best gold answer stands: `better` beat it, `ties` stand level (itself included), of `candidates` in all."""
+    """The best gold answer: `better` beat it, `ties` stand level (itself included), out of `candidates`."""
 
     better: int
     ties: int

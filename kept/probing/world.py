@@ -16,10 +16,9 @@ from kg.errors import InputError, nearest
 from kg.storage import read_json, write_json
 
 if TYPE_CHECKING:
-    from kg.verbalize import Templates
-
     from kg.graph import KnowledgeGraph
     from kg.split import FactSplit
+    from kg.verbalize import Templates
 
 HEAD, RELATION, TAIL = range(3)
 PARTS = ("A", "B-dev", "B-test", "C", "D")
@@ -100,10 +99,9 @@ class World:
         Raises:
             InputError: when it, a key or a file is missing or wrong.
         """
-        from kg.verbalize import Templates
-
         from kg.graph import KnowledgeGraph
         from kg.split import FactSplit
+        from kg.verbalize import Templates
 
         value = read_json(path)
         known = {known.name for known in fields(cls)}

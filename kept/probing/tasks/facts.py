@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
-from kg.verbalize import verbalize
 
 from kept.probing.items import MASK, AnswerSpace, ProbeItem, ProbeSet
 from kept.probing.tasks.base import TASKS, Task, fact_id, gives_away, probed_rows
 from kept.probing.world import PARTS, World
+from kg.verbalize import verbalize
 
 EVERYTHING = "entities"
 """The name of the answer space of all entities."""
@@ -67,9 +67,9 @@ class Facts(Task):
         if not choices:
             return None
         template = choices[world.rng("wording", fact).integers(len(choices))]
-        return verbalize(template, self.subject_name(world, head), MASK).text
+        return verbalize(template, self.subject_name(world, relation, head), MASK).text
 
-    def subject_name(self, world: World, head: int) -> str:
+    def subject_name(self, world: World, relation: str, head: int) -> str:
         """How the question names its subject."""
         return world.graph.label(head)
 

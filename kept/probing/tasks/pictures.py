@@ -18,8 +18,8 @@ from kg.errors import InputError
 class PictureFacts(Facts):
     """A picture, then "the capital of this country is [MASK]": what is shown is named nowhere.
 
-    The subject of the item is absent and the question says "this" and the name of its type, so the model has to
-    recognise the picture, then know the fact. `meta["pictured"]` holds the key of what is shown, for reports.
+    The subject of the item is absent and the question says "this country" (`RelationTemplates.subject`), so the model
+    has to recognise the picture, then know the fact. `meta["pictured"]` holds the key of what is shown, for reports.
     """
 
     def build(self, world: World) -> ProbeSet:
@@ -33,9 +33,8 @@ class PictureFacts(Facts):
         shown = np.array([key in world.pictures for key in world.graph.entities.keys(heads)], dtype=bool)
         return rows[shown]
 
-    def subject_name(self, world: World, head: int) -> str:
-        types = world.graph.types(head)
-        return f"this {world.graph.label(int(types[0])).lower()}" if len(types) else "this"
+    def subject_name(self, world: World, relation: str, head: int) -> str:
+        return world.templates[relation].subject
 
     def query(self, world: World, relation: str, head: int, *, fact: str) -> str | None:
         text = super().query(world, relation, head, fact=fact)

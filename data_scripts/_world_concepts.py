@@ -12,7 +12,7 @@ from data_scripts._world_model import World
 
 EMOJI, SUBCATEGORIES = 1903, 100
 FLAGS, COUNTRY_FLAGS = "Flags", "country-flag"
-READABLE = re.compile(r"[A-Za-zñ][A-Za-zñ'’\-]+( [A-Za-zñ'’\-]+){0,5}")
+READABLE = re.compile(r"(?=...)[A-Za-zñ][A-Za-zñ'’\-]+( [A-Za-zñ'’\-]+){0,5}")
 REGIONAL_INDICATOR_A = 0x1F1E6
 
 Emoji = dict[str, Any]

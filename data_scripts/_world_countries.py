@@ -57,7 +57,8 @@ def add_countries(world: World, rows: dict[str, Row], names: dict[str, Any], fla
         iri = iris[code] = world.add("Country", code, label)
         country = world.entities[iri]
         country.picture = flags[code]
-        country.labels = {language: text for language, text in (row.get("translations") or {}).items() if text}
+        translations = row.get("translations") or {}
+        country.labels = {language: text for language, text in translations.items() if text and language != "en"}
         country.aliases = spellings(world, row, names) | set(names["country_aliases"].get(code, ()))
         country.aliases.discard(label)
         for field, datatype in VALUES.items():

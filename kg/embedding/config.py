@@ -27,29 +27,29 @@ class FitConfig(BaseModel):
     scorer_options: dict[str, Any] = Field(default_factory=dict)
     encoder: str = "none"
     encoder_options: dict[str, Any] = Field(default_factory=dict)
-    dim: int = Field(200, ge=1, description="real numbers of an entity")
-    init_std: float = Field(0.1, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of a query's numbers dropped while training")
+    dim: int = Field(default=200, ge=1, description="real numbers of an entity")
+    init_std: float = Field(default=0.1, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of a query's numbers dropped while training")
 
-    mode: str = Field("1vsall", description="training mode")
-    batch: int = Field(512, ge=1, description="queries (1vsall) or facts of a step")
-    epochs: int = Field(100, ge=0)
-    minutes: float | None = Field(None, gt=0, description="stop after this much wall time")
+    mode: str = Field(default="1vsall", description="training mode")
+    batch: int = Field(default=512, ge=1, description="queries (1vsall) or facts of a step")
+    epochs: int = Field(default=100, ge=0)
+    minutes: float | None = Field(default=None, gt=0, description="stop after this much wall time")
     optimizer: Literal["adagrad", "adam"] = "adagrad"
-    lr: float = Field(0.1, gt=0)
-    n3: float = Field(0.0, ge=0)
-    l2: float = Field(0.0, ge=0)
+    lr: float = Field(default=0.1, gt=0)
+    n3: float = Field(default=0.0, ge=0)
+    l2: float = Field(default=0.0, ge=0)
 
-    negatives: int = Field(64, ge=1, description="corrupted facts for each true one")
-    sampler: str = Field("uniform", description="where negatives come from")
+    negatives: int = Field(default=64, ge=1, description="corrupted facts for each true one")
+    sampler: str = Field(default="uniform", description="where negatives come from")
     margin: float = 9.0
-    temperature: float = Field(1.0, ge=0, description="of self-adversarial weights")
+    temperature: float = Field(default=1.0, ge=0, description="of self-adversarial weights")
 
-    valid_every: int = Field(5, ge=1, description="epochs between two validations")
-    valid_limit: int = Field(5000, ge=1, description="facts that a validation ranks at most")
-    patience: int = Field(5, ge=1, description="validations without a better MRR before stopping")
+    valid_every: int = Field(default=5, ge=1, description="epochs between two validations")
+    valid_limit: int = Field(default=5000, ge=1, description="facts that a validation ranks at most")
+    patience: int = Field(default=5, ge=1, description="validations without a better MRR before stopping")
     seed: int = 0
-    device: str = Field("auto", description="auto takes a GPU where there is one")
+    device: str = Field(default="auto", description="auto takes a GPU where there is one")
 
     @classmethod
     def parse(cls, values: dict[str, Any], settings: Sequence[str] = ()) -> FitConfig:

@@ -21,6 +21,7 @@ from kg.embedding.checkpoint import load_checkpoint, save_checkpoint
 from kg.embedding.config import FitConfig
 from kg.embedding.encoders import ENCODERS
 from kg.embedding.modes import MODES, Mode
+from kg.embedding.optim import Adagrad, Adam
 from kg.embedding.ranking import rank
 from kg.embedding.scorers import SCORERS, Scorer
 from kg.embedding.states import Edges, States, with_inverses
@@ -213,10 +214,9 @@ def build_mode(config: FitConfig, triples: np.ndarray, num_entities: int, num_re
 
 
 def build_optimizer(config: FitConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """Adagrad or Adam at the config's learning rate; fused, which is one pass over the tables instead of four."""
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=config.lr, fused=True)
-    return torch.optim.Adagrad(parameters, lr=config.lr, fused=True)
+    """Adagrad or Adam at the config's learning rate, by rows where gradients are sparse."""
+    make = Adam if config.optimizer == "adam" else Adagrad
+    return make(parameters, lr=config.lr)
 
 
 def check_options(part: type, options: dict[str, Any], group: str) -> None:

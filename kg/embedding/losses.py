@@ -28,7 +28,8 @@ def one_vs_all_cross_entropy(left: Tensor, right: Tensor, rows: Tensor, columns:
 
     Source: Lacroix et al. 2018, "Canonical Tensor Decomposition for Knowledge Base Completion", section 4.
 
-        >>> round(one_vs_all_cross_entropy(torch.zeros(1, 3), torch.zeros(4, 3), torch.tensor([0]), torch.tensor([1])).item(), 4)
+        >>> query, candidates, first = torch.zeros(1, 3), torch.zeros(4, 3), torch.tensor([0])
+        >>> round(one_vs_all_cross_entropy(query, candidates, first, first).item(), 4)
         1.3863
     """
     loss: Tensor = _OneVsAll.apply(left, right, rows, columns)
@@ -72,10 +73,10 @@ def self_adversarial(positive: Tensor, negative: Tensor, *, margin: float, tempe
 
     Source: Sun et al. 2019, "RotatE", equation 5-6 (where f = -distance).
     """
-    weights = torch.softmax(torch.where(negative.isneginf(), negative, temperature * negative), 1).detach()
-    against = functional.softplus(negative + margin)
-    weighted = torch.where(negative.isneginf(), torch.zeros_like(against), weights * against).sum()
-    return (functional.softplus(-(positive + margin)).sum() + weighted) / 2
+    scaled = torch.where(negative.isneginf(), negative, temperature * negative)
+    weights = torch.softmax(scaled, 1).nan_to_num(0.0).detach()
+    against = (weights * functional.softplus(negative + margin)).sum()
+    return (functional.softplus(-(positive + margin)).sum() + against) / 2
 
 
 def n3(*moduli: Tensor) -> Tensor:

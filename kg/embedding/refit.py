@@ -27,7 +27,10 @@ def refit_rows(
     """Fit the vectors of some entities to a changed graph; relations and all other entities are frozen.
 
     Vectors that move within the old space can be read by whatever was trained on it. A fit from scratch is the control:
-    it learns the changed facts as well, but in a space of its own, which nobody who was trained on the old one can read.
+    it learns the changed facts as well, but in a space of its own, which no reader of the old one understands.
+
+    All facts of the changed graph stay in the loss, not only those of the moving entities: a vector that moves must
+    also keep away from the questions that it does not answer.
 
     Args:
         model: a fitted scorer of free vectors; it is not touched.

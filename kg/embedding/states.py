@@ -41,7 +41,7 @@ class Edges(NamedTuple):
         both = with_inverses(torch.as_tensor(np.asarray(triples), dtype=torch.long), num_relations)
         head, relation, tail = both[torch.argsort(both[:, 1], stable=True)].unbind(1)
         counts = torch.bincount(relation, minlength=2 * num_relations)
-        return cls(head, tail, torch.cat([counts.new_zeros(1), counts.cumsum(0)]))
+        return cls(head, tail, _bounds(counts))
 
     @property
     def relations(self) -> Tensor:
@@ -52,11 +52,27 @@ class Edges(NamedTuple):
 
     def dropped(self, share: float) -> Edges:
         """A random `1 - share` of the edges (R-GCN's edge dropout)."""
-        kept = torch.rand(len(self.source), device=self.source.device) >= share
-        counts = torch.zeros_like(self.offsets).scatter_add_(
-            0, self.relations[kept] + 1, torch.ones_like(self.source[kept])
-        )
-        return Edges(self.source[kept], self.target[kept], counts.cumsum(0))
+        return self.only(torch.rand(len(self.source), device=self.source.device) >= share)
+
+    def only(self, kept: Tensor) -> Edges:
+        """The edges that a mask (E,) keeps."""
+        counts = torch.bincount(self.relations[kept], minlength=len(self.offsets) - 1)
+        return Edges(self.source[kept], self.target[kept], _bounds(counts))
+
+    def halves(self) -> tuple[Edges, Edges]:
+        """The facts as they stand, and their inverses; both over all 2R relations."""
+        facts = self.relations < (len(self.offsets) - 1) // 2
+        return self.only(facts), self.only(~facts)
+
+    @classmethod
+    def loops(cls, num_entities: int, device: torch.device) -> Edges:
+        """An edge from each entity to itself, under one relation."""
+        ids = torch.arange(num_entities, device=device)
+        return cls(ids, ids, torch.tensor([0, num_entities], device=device))
+
+
+def _bounds(counts: Tensor) -> Tensor:
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
 def with_inverses(triples: Tensor, num_relations: int) -> Tensor:

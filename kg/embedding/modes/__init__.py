@@ -1,6 +1,7 @@
 """Training modes: what a batch is and what its loss is."""
 
 from kg.embedding.modes.base import MODES, Mode
+from kg.embedding.modes.negative_sampling import NegativeSampling
 from kg.embedding.modes.one_vs_all import OneVsAll
 
-__all__ = ["MODES", "Mode", "OneVsAll"]
+__all__ = ["MODES", "Mode", "NegativeSampling", "OneVsAll"]

@@ -28,8 +28,9 @@ class Scorer(nn.Module, ABC):
     Args:
         num_entities: N.
         num_relations: R, without inverses.
-        entity_width: length of an entity's state.
-        relation_width: length of a relation's state.
+        dim: real numbers of an entity.
+        entity_width: length of an entity's state, `dim` unless a member says otherwise.
+        relation_width: length of a relation's state, likewise.
         encoder: called with `entity_width`, `relation_width`, `num_relations` (2R); a free vector each where absent.
         edges: the graph that the encoder looks at.
         dropout: share of a query's numbers that are dropped while training.
@@ -44,9 +45,10 @@ class Scorer(nn.Module, ABC):
         self,
         num_entities: int,
         num_relations: int,
+        dim: int = 200,
         *,
-        entity_width: int,
-        relation_width: int,
+        entity_width: int | None = None,
+        relation_width: int | None = None,
         encoder: Callable[..., Encoder] = FreeTable,
         edges: Edges | None = None,
         dropout: float = 0.0,
@@ -54,11 +56,12 @@ class Scorer(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.num_entities, self.num_relations = num_entities, num_relations
-        self.entity_width, self.relation_width = entity_width, relation_width
+        self.entity_width = dim if entity_width is None else entity_width
+        self.relation_width = dim if relation_width is None else relation_width
         self.init_std = init_std
         self.dropout = nn.Dropout(dropout)
         self.encoder = encoder(
-            entity_width=entity_width, relation_width=relation_width, num_relations=2 * num_relations
+            entity_width=self.entity_width, relation_width=self.relation_width, num_relations=2 * num_relations
         )
         self.entities = nn.Parameter(torch.empty(num_entities, self.encoder.entity_features))
         self.relations = nn.Parameter(torch.empty(2 * num_relations, self.encoder.relation_features))

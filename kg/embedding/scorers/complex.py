@@ -29,7 +29,7 @@ class ComplEx(DotScorer):
     def __init__(self, num_entities: int, num_relations: int, dim: int = 200, **shared: Any) -> None:
         if dim % 2:
             raise InputError(f"dim: complex vectors need an even number of reals, got {dim}")
-        super().__init__(num_entities, num_relations, entity_width=dim, relation_width=dim, **shared)
+        super().__init__(num_entities, num_relations, dim, **shared)
 
     def query(self, head: Tensor, relation: Tensor) -> Tensor:
         head_re, head_im = head.chunk(2, -1)

@@ -1,0 +1,121 @@
+"""Messages along the edges of a graph, summed at their targets in bounded memory: pure functions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from kg.embedding.states import Edges
+
+CHUNK = 1 << 16
+
+
+def relational_sum(states: Tensor, weights: Tensor, edges: Edges, norm: Tensor) -> Tensor:
+    """R-GCN's messages: out[i] = sum over edges (j, r, i) of norm * states[j] @ weights[r].
+
+    The work goes relation by relation in chunks of edges, and the backward gathers again instead of keeping what the
+    forward gathered: memory is O(N d + CHUNK d), however many edges there are.
+
+    Args:
+        states: (N, d).
+        weights: (2R, d, d').
+        edges: the graph.
+        norm: (E,) weights of edges, taken as constants.
+
+    Returns:
+        (N, d').
+    """
+    summed: Tensor = _RelationalSum.apply(states, weights, edges, norm)
+    return summed
+
+
+class _RelationalSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, weights: Tensor, edges: Edges, norm: Tensor) -> Tensor:
+        ctx.save_for_backward(states, weights, norm)
+        ctx.edges = edges
+        summed = states.new_zeros(len(states), weights.shape[2])
+        for relation, part in _pieces(edges):
+            gathered = states[edges.source[part]] * norm[part, None]
+            summed.index_add_(0, edges.target[part], gathered @ weights[relation])
+        return summed
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        states, weights, norm = ctx.saved_tensors
+        state_gradient, weight_gradient = torch.zeros_like(states), torch.zeros_like(weights)
+        for relation, part in _pieces(ctx.edges):
+            source = ctx.edges.source[part]
+            arriving = outer[ctx.edges.target[part]] * norm[part, None]
+            weight_gradient[relation].addmm_(states[source].T, arriving)
+            state_gradient.index_add_(0, source, arriving @ weights[relation].T)
+        return state_gradient, weight_gradient, None, None
+
+
+def _pieces(edges: Edges) -> Iterator[tuple[int, slice]]:
+    """(relation, slice of its edges), at most CHUNK edges at a time."""
+    offsets = edges.offsets.tolist()
+    for relation, (first, last) in enumerate(itertools.pairwise(offsets)):
+        for start in range(first, last, CHUNK):
+            yield relation, slice(start, min(start + CHUNK, last))
+
+
+def composed_sum(states: Tensor, relations: Tensor, edges: Edges, norm: Tensor, composition: str) -> Tensor:
+    """CompGCN's messages: out[i] = sum over edges (j, r, i) of norm * compose(states[j], relations[r]).
+
+    `composition` is `sub` (a - b), `mult` (a * b) or `corr` (circular correlation, sum_i a_i b_(i+k)). A correlation is
+    a product of Fourier coefficients, and a sum of correlations the correlation's inverse transform once: `corr` costs
+    little more than `mult`. Chunks of edges are recomputed in the backward, so memory does not grow with the edges.
+
+    Args:
+        states: (N, d).
+        relations: (2R, d).
+        edges: the graph.
+        norm: (E,) weights of edges.
+        composition: sub, mult or corr.
+
+    Returns:
+        (N, d).
+    """
+    if composition == "corr":
+        spectrum = _chunked_sum(torch.fft.rfft(states).conj(), torch.fft.rfft(relations), edges, norm, "mult")
+        return torch.fft.irfft(spectrum, n=states.shape[1])
+    return _chunked_sum(states, relations, edges, norm, composition)
+
+
+def _chunked_sum(states: Tensor, relations: Tensor, edges: Edges, norm: Tensor, composition: str) -> Tensor:
+    types = edges.relations
+    summed = torch.zeros_like(states)
+    for start in range(0, len(types), CHUNK):
+        part = slice(start, start + CHUNK)
+        arguments = (states, relations, edges.source[part], types[part], norm[part, None], composition)
+        messages = checkpoint(_compose, *arguments, use_reentrant=False)
+        summed = summed.index_add(0, edges.target[part], messages)
+    return summed
+
+
+def _compose(
+    states: Tensor, relations: Tensor, source: Tensor, types: Tensor, norm: Tensor, composition: str
+) -> Tensor:
+    left, right = states[source], relations[types]
+    return norm * (left - right if composition == "sub" else left * right)
+
+
+def mean_norm(edges: Edges, num_entities: int) -> Tensor:
+    """(E,) weights 1 / |N_r(i)|: messages of one relation into one entity count as their mean."""
+    keys = edges.relations * num_entities + edges.target
+    _, place, counts = torch.unique(keys, return_inverse=True, return_counts=True)
+    return 1.0 / counts[place].to(torch.get_default_dtype())
+
+
+def symmetric_norm(edges: Edges, num_entities: int) -> Tensor:
+    """(E,) weights 1 / sqrt(outgoing degree of the source * incoming degree of the target), over the given edges."""
+    outgoing = torch.bincount(edges.source, minlength=num_entities)
+    incoming = torch.bincount(edges.target, minlength=num_entities)
+    return (outgoing[edges.source] * incoming[edges.target]).to(torch.get_default_dtype()).rsqrt()

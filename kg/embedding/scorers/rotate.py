@@ -1,0 +1,50 @@
+"""RotatE: relations are rotations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kg.embedding.distances import modulus_distance
+from kg.embedding.scorers.base import SCORERS, Scorer
+from kg.errors import InputError
+
+
+@SCORERS.register("rotate")
+class RotatE(Scorer):
+    """RotatE: f(h, r, t) = -sum_k |h_k exp(i r_k) - t_k| over complex entities and phases r.
+
+    Expresses symmetric (phases 0 or pi), antisymmetric and inverse relations and composition. An entity's state holds
+    the real half, then the imaginary half, so `dim` counts real numbers and must be even; a relation has `dim / 2`
+    phases. Its distance is no matrix product: train it with negatives where there are many entities.
+
+    Source: Sun et al. 2019, "RotatE: Knowledge Graph Embedding by Relational Rotation in Complex Space", section 3.
+
+        >>> scorer = RotatE(num_entities=5, num_relations=2, dim=8)
+        >>> scorer.score_tails(torch.tensor([0]), torch.tensor([1])).shape
+        torch.Size([1, 5])
+    """
+
+    def __init__(self, num_entities: int, num_relations: int, dim: int = 200, **shared: Any) -> None:
+        if dim % 2:
+            raise InputError(f"dim: complex vectors need an even number of reals, got {dim}")
+        super().__init__(num_entities, num_relations, dim, relation_width=dim // 2, **shared)
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        nn.init.uniform_(self.relations, -math.pi, math.pi)
+
+    def query(self, head: Tensor, relation: Tensor) -> Tensor:
+        real, imaginary = head.chunk(2, -1)
+        cosine, sine = torch.cos(relation), torch.sin(relation)
+        return torch.cat([real * cosine - imaginary * sine, real * sine + imaginary * cosine], -1)
+
+    def match(self, query: Tensor, tail: Tensor) -> Tensor:
+        real, imaginary = (query - tail).chunk(2, -1)
+        return -torch.hypot(real, imaginary).sum(-1)
+
+    def compare(self, query: Tensor, entities: Tensor) -> Tensor:
+        return -modulus_distance(query, entities)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -73,9 +74,8 @@ def interval(sample: Sample, *, average: str = "micro", draws: int = DRAWS, seed
     >>> interval(sample).value
     0.75
     """
-    rng = np.random.default_rng(seed)
-    facts = fact_weights(sample.relations, draws, rng)
-    means = weighted_means(sample, facts, seed_weights(len(sample.seeds), draws, rng), average)
+    facts = fact_weights(tuple(sample.relations.tolist()), draws, seed)
+    means = weighted_means(sample, facts, seed_weights(len(sample.seeds), draws, seed), average)
     return _bounds(plain_mean(sample, average), means)
 
 
@@ -91,32 +91,36 @@ def difference(one: Sample, other: Sample, *, average: str = "micro", draws: int
     if not len(shared):
         raise ValueError("the two arms share no fact")
     one, other = one.of(shared), other.of(shared)
-    rng = np.random.default_rng(seed)
-    facts = fact_weights(one.relations, draws, rng)
-    seeds = seed_weights(len(one.seeds), draws, rng)
-    if one.seeds == other.seeds:
-        other_seeds = seeds
-    else:
-        other_seeds = seed_weights(len(other.seeds), draws, rng)
-    means = weighted_means(one, facts, seeds, average) - weighted_means(other, facts, other_seeds, average)
+    facts = fact_weights(tuple(one.relations.tolist()), draws, seed)
+    seeds = [seed_weights(len(one.seeds), draws, seed)] * 2
+    if one.seeds != other.seeds:
+        seeds[1] = seed_weights(len(other.seeds), draws, seed + 1)
+    means = weighted_means(one, facts, seeds[0], average) - weighted_means(other, facts, seeds[1], average)
     return _bounds(plain_mean(one, average) - plain_mean(other, average), means)
 
 
-def fact_weights(relations: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """(draws, N): how often each fact is in each resample."""
+@lru_cache(maxsize=4)
+def fact_weights(relations: tuple[str, ...], draws: int, seed: int) -> np.ndarray:
+    """(draws, N): how often each fact is in each resample; N relations in, one per fact.
+
+    Kept for the arms that follow, which are asked the same facts.
+    """
+    rng = np.random.default_rng(seed)
     names, codes = np.unique(relations, return_inverse=True)
     if len(names) >= CLUSTERED_FROM:
-        return rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)[:, codes].astype(float)
-    weights = np.empty((draws, len(relations)))
+        counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+        return counts[:, codes].astype(np.float32)
+    weights = np.empty((draws, len(relations)), dtype=np.float32)
     for code in range(len(names)):
         members = np.flatnonzero(codes == code)
         weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=draws)
     return weights
 
 
-def seed_weights(seeds: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+def seed_weights(seeds: int, draws: int, seed: int) -> np.ndarray:
     """(draws, S): how often each seed is in each resample."""
-    return rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws).astype(float)
+    rng = np.random.default_rng([seed, seeds])
+    return rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws).astype(np.float32)
 
 
 def weighted_means(sample: Sample, facts: np.ndarray, seeds: np.ndarray, average: str) -> np.ndarray:
@@ -138,13 +142,13 @@ def weighted_means(sample: Sample, facts: np.ndarray, seeds: np.ndarray, average
 
 def plain_mean(sample: Sample, average: str) -> float:
     """The mean itself, without resampling."""
-    ones = np.ones((1, len(sample.facts)))
+    ones = np.ones((1, len(sample.facts)), dtype=np.float32)
     return float(weighted_means(sample, ones, np.ones((1, len(sample.seeds))), average)[0])
 
 
 def _ratio(facts: np.ndarray, seeds: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    total = ((facts @ values.T) * seeds).sum(axis=1)
-    count = ((facts @ asked.T.astype(float)) * seeds).sum(axis=1)
+    total = ((facts @ values.T.astype(np.float32)) * seeds).sum(axis=1)
+    count = ((facts @ asked.T.astype(np.float32)) * seeds).sum(axis=1)
     return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
 
 

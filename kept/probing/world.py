@@ -112,11 +112,20 @@ class World:
             if key not in value:
                 raise InputError(f"{path}: key {key!r} is missing")
         folder = path.parent
+        graph, split = KnowledgeGraph.open(folder / value["graph"]), FactSplit.load(folder / value["split"])
+        split.check(graph)
+        pictures = {key: str(folder / name) for key, name in value.get("pictures", {}).items()}
+        for picture in pictures.values():
+            if not Path(picture).is_file():
+                raise InputError(f"{path}: pictures: {picture}: no such file")
+        for number, swap in enumerate(value.get("swaps", ())):
+            if len(swap) != len(Swap._fields):
+                raise InputError(f"{path}: swaps[{number}] is not [subject, relation, old, new]")
         return cls(
-            KnowledgeGraph.open(folder / value["graph"]),
-            FactSplit.load(folder / value["split"]),
+            graph,
+            split,
             Templates.load(folder / value["templates"]),
-            {key: str(folder / name) for key, name in value.get("pictures", {}).items()},
+            pictures,
             value.get("group_relation"),
             tuple(Swap(*swap) for swap in value.get("swaps", ())),
             value.get("seed", 0),

@@ -22,12 +22,10 @@ class Task(ABC):
     Attributes:
         version: changes whenever items of the same world would; a part of the key under which scores are kept.
         metrics: the names of its metrics, the headline first.
-        gated: whether its figures compare only arms that know part A (`kept.probing.study`).
     """
 
     version: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]] = ("p@1", "mrr", "hits@10")
-    gated: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

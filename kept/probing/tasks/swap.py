@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kg.verbalize import verbalize
-
 from kept.probing.items import MASK, ProbeItem, ProbeSet
 from kept.probing.tasks.base import TASKS, Task, fact_id, gives_away
 from kept.probing.world import Swap, World
 from kg.errors import InputError
+from kg.verbalize import verbalize
 
 
 @TASKS.register("swap")
@@ -21,7 +20,6 @@ class SwappedFacts(Task):
     """
 
     version = "1"
-    gated = False
 
     def build(self, world: World) -> ProbeSet:
         if not world.swaps:

@@ -11,7 +11,7 @@ from kept.probing.items import AnswerSpace, Candidate, ProbeItem
 from kept.probing.scores import ScoreStore, request_key
 from kg.errors import InputError
 
-SPACES = {"s": AnswerSpace("s", (Candidate("a", "A"), Candidate("b", "B")))}
+SPACE = AnswerSpace("s", (Candidate("a", "A"), Candidate("b", "B")))
 ITEM = ProbeItem("i", "t", "A", "the query", gold=("a",), answer_space="s", relation="r", subject="x", object="a")
 
 
@@ -85,10 +85,8 @@ def test_another_file_is_refused_and_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_key_covers_all_that_a_scorer_sees_and_nothing_else(tmp_path: Path) -> None:
-    def key(
-        item: ProbeItem = ITEM, scorer: str = "w", version: str = "1", spaces: dict[str, AnswerSpace] = SPACES
-    ) -> str:
-        return request_key(item, spaces, scorer, version)
+    def key(item: ProbeItem = ITEM, scorer: str = "w", version: str = "1", space: AnswerSpace = SPACE) -> str:
+        return request_key(item, {"s": space}, scorer, version)
 
     truth = {"id": "j", "split": "D", "gold": ("b",), "also_true": ("a",), "object": "b", "meta": {"n": 1}}
     assert key(replace(ITEM, **truth)) == key()  # type: ignore[arg-type]

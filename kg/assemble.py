@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kg.arrays import id_type, sort_triples
-from kg.literals import LiteralTable
+from kg.literals import LiteralTable, one_array
 from kg.predicates import DIRECT_CLAIM, Predicates, Role
 from kg.vocabulary import NameIndex, Vocabulary, fold, local_name
 
@@ -54,7 +54,7 @@ class Parts:
 def content_hash(vocabulary_hash: str, triples: np.ndarray) -> str:
     """The hash of a graph: of its vocabulary and its triples."""
     digest = hashlib.sha256(vocabulary_hash.encode())
-    digest.update(np.ascontiguousarray(triples))
+    digest.update(np.ascontiguousarray(triples).data)
     return digest.hexdigest()
 
 
@@ -161,7 +161,7 @@ def name_index(entities: Vocabulary, literals: LiteralTable) -> NameIndex:
         table = table.group_by(["name", "entity"], use_threads=False).aggregate([])
         table = table.take(pc.sort_indices(table, [("name", "ascending"), ("entity", "ascending")]))
     dtype = id_type(len(entities))
-    return NameIndex(_one_chunk(table["name"]), table["entity"].to_numpy().astype(dtype))
+    return NameIndex(one_array(table["name"]), table["entity"].to_numpy().astype(dtype))
 
 
 def _sorted_vocabulary(keys: pa.LargeStringArray, kept: np.ndarray, kind: str) -> tuple[Vocabulary, np.ndarray]:
@@ -174,7 +174,7 @@ def _sorted_vocabulary(keys: pa.LargeStringArray, kept: np.ndarray, kind: str) -
     ids = np.full(len(keys), -1, dtype=np.int64)
     ids[order] = np.arange(len(order))
     dtype = id_type(len(order))
-    return Vocabulary(_one_chunk(keys.take(pa.array(order))), np.arange(len(order), dtype=dtype), kind), ids
+    return Vocabulary(one_array(keys.take(pa.array(order))), np.arange(len(order), dtype=dtype), kind), ids
 
 
 def _with_subjects(rows: pa.Table, subjects: np.ndarray) -> pa.Table:
@@ -183,18 +183,12 @@ def _with_subjects(rows: pa.Table, subjects: np.ndarray) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("subject"), "subject", pa.array(subjects))
 
 
-def _one_chunk(array: Any) -> pa.LargeStringArray:
-    import pyarrow as pa
-
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-
-
 def _update(digest: Any, array: Any) -> None:
     """Hash an Arrow column of strings or ids by its logical content."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    column = _one_chunk(array)
+    column = one_array(array)
     if pa.types.is_dictionary(column.type):
         _update(digest, column.dictionary)
         column = column.indices

@@ -15,20 +15,16 @@ Arrow files are uncompressed and arrays are plain `.npy`, so all are mapped and 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kg.arrays import Adjacency
 from kg.assemble import Parts, Relations
 from kg.errors import InputError
-from kg.literals import LiteralTable
+from kg.literals import LiteralTable, one_array
 from kg.meta import GraphMeta
 from kg.storage import atomic_directory, read_arrow, read_json, write_arrow, write_json
 from kg.vocabulary import NameIndex, Vocabulary
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 META = "meta.json"
 ADJACENCY = ("out_offsets", "in_offsets", "in_order")
@@ -92,29 +88,19 @@ def read_directory(path: Path) -> tuple[Parts, GraphMeta, Adjacency]:
     relations = read_arrow(path / "relations.arrow")
     names = read_arrow(path / "names.arrow")
     parts = Parts(
-        Vocabulary(one_chunk(read_arrow(path / "entities.arrow"), "key"), _map(path, "entities.order"), "entity"),
+        Vocabulary(one_array(read_arrow(path / "entities.arrow")["key"]), _map(path, "entities.order"), "entity"),
         Relations(
-            Vocabulary(one_chunk(relations, "key"), _map(path, "relations.order"), "relation"),
+            Vocabulary(one_array(relations["key"]), _map(path, "relations.order"), "relation"),
             LiteralTable(read_arrow(path / "relation_literals.arrow"), _map(path, "relation_literals.offsets")),
             relations["described_by"].to_numpy(),
         ),
         _map(path, "triples"),
         LiteralTable(read_arrow(path / "literals.arrow"), _map(path, "literals.offsets")),
-        NameIndex(one_chunk(names, "name"), one_chunk(names, "entity").to_numpy()),
+        NameIndex(one_array(names["name"]), one_array(names["entity"]).to_numpy()),
     )
     if (len(parts.entities), len(parts.triples)) != (meta.entities, meta.triples):
         raise InputError(f"{path}: its files do not fit {META}; build the graph again with `kept build-kg`")
     return parts, meta, Adjacency(*(_map(path, f"triples.{name}") for name in ADJACENCY))
-
-
-def one_chunk(table: pa.Table, name: str) -> pa.Array:
-    """A column as one array; without a copy where it was written as one."""
-    import pyarrow as pa
-
-    column = table[name]
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _map(path: Path, name: str) -> np.ndarray:

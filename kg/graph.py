@@ -200,6 +200,13 @@ class KnowledgeGraph(Naming):
         relations, heads = self.into(kind)
         return np.unique(heads[np.isin(relations, self.type_relations)])
 
+    def search(self, prefix: str, limit: int = 10) -> list[int]:
+        """Entities with a name that starts with `prefix`, case-folded; short names first, then many triples."""
+        shortest: dict[int, int] = {}
+        for name, entity in self.parts.names.prefixed(prefix):
+            shortest[entity] = min(shortest.get(entity, len(name)), len(name))
+        return sorted(shortest, key=lambda entity: (shortest[entity], -self.degree(entity), entity))[:limit]
+
     def rows_of(self, relation: int) -> np.ndarray:
         """The rows of `triples` with one relation, ascending."""
         return np.flatnonzero(self.triples[:, 1] == relation)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 IRI_VALUE = "@id"
 """The datatype of a value that is an IRI (a picture's address), after JSON-LD."""
 
-COLUMNS = ("subject", "role", "predicate", "language", "value", "datatype")
-"""The columns of the table; its rows ascend in this order, where null is the least."""
+COLUMNS = ("subject", "role", "predicate", "language", "datatype", "value")
+"""The columns of the table; its rows ascend in this order, null first, predicates of a role by precedence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +52,27 @@ class LiteralTable:
         """Sort rows of (subject, predicate, value, datatype, language), give them roles and drop duplicates."""
         import pyarrow as pa
 
-        rows = _with_roles(rows.select(["subject", "predicate", "value", "datatype", "language"]), predicates)
-        keys = [("subject", "ascending"), ("role", "ascending"), ("rank", "ascending")]
-        keys += [(name, "ascending") for name in ("predicate", "language", "value", "datatype")]
-        ordered = rows.sort_by(keys) if len(rows) else rows
-        unique = ordered.filter(pa.array(_first_of_equals(ordered))) if len(ordered) else ordered
-        subjects = unique["subject"].to_numpy()
+        subjects = rows["subject"].to_numpy().astype(np.int64)
+        values = one_array(rows["value"])
+        predicate, predicate_names = coded(rows["predicate"])
+        language, language_names = coded(rows["language"])
+        datatype, datatype_names = coded(rows["datatype"])
+        roles, places = meanings(predicate_names.to_pylist(), predicates)
+
+        kinds = (
+            (places[predicate] * (len(language_names) + 1) + language + 1) * (len(datatype_names) + 1) + datatype + 1
+        )
+        distinct, kind = np.unique(kinds, return_inverse=True)
+        kept = distinct_order(subjects * max(1, len(distinct)) + kind, values)
         columns = {
-            "subject": pa.array(subjects.astype(id_type(num_subjects))),
-            "role": unique["role"],
-            "predicate": unique["predicate"].dictionary_encode(),
-            "language": unique["language"].dictionary_encode(),
-            "value": unique["value"],
-            "datatype": unique["datatype"].dictionary_encode(),
+            "subject": pa.array(subjects[kept].astype(id_type(num_subjects))),
+            "role": pa.array(roles[predicate[kept]]),
+            "predicate": dictionary(predicate[kept], predicate_names),
+            "language": dictionary(language[kept], language_names),
+            "datatype": dictionary(datatype[kept], datatype_names),
+            "value": values.take(pa.array(kept)),
         }
-        table = pa.table(columns).combine_chunks()
-        return cls(table, offsets_of(subjects, num_subjects))
+        return cls(pa.table(columns), offsets_of(subjects[kept], num_subjects))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -118,33 +123,69 @@ def _literals(part: pa.Table) -> Iterator[tuple[Role, Literal]]:
         yield Role(role), Literal(predicate, value, datatype, language)
 
 
-def _with_roles(rows: pa.Table, predicates: Predicates) -> pa.Table:
-    """Add `role` and `rank`, the place of a predicate among those of its role."""
+def meanings(names: Sequence[str], predicates: Predicates) -> tuple[np.ndarray, np.ndarray]:
+    """The role of each predicate, int8, and its place in the order of (role, precedence, name)."""
+    roles = [predicates.role(name) for name in names]
+    order = sorted(range(len(names)), key=lambda code: (roles[code], predicates.precedence(names[code]), names[code]))
+    places = np.empty(len(names), dtype=np.int64)
+    places[order] = np.arange(len(names))
+    return np.array(roles, dtype=np.int8), places
+
+
+def distinct_order(keys: np.ndarray, values: pa.LargeStringArray) -> np.ndarray:
+    """The rows in ascending order of (key, value), each pair once. Only rows with equal keys compare strings."""
     import pyarrow as pa
-
-    roles = predicates.roles()
-    ranks = {
-        predicate: place
-        for group in (predicates.label, predicates.alias, predicates.description, predicates.image)
-        for place, predicate in enumerate(group)
-    }
-    encoded = rows["predicate"].combine_chunks().dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    codes = np.asarray(encoded.indices)
-    role = np.array([roles.get(name, Role.OTHER) for name in names] or [0], dtype=np.int8)[codes]
-    rank = np.array([ranks.get(name, 0) for name in names] or [0], dtype=np.int16)[codes]
-    return rows.append_column("role", pa.array(role)).append_column("rank", pa.array(rank))
-
-
-def _first_of_equals(ordered: pa.Table) -> np.ndarray:
-    """(n,) bool: False where a row equals the one before it."""
     import pyarrow.compute as pc
 
-    changed = np.zeros(len(ordered) - 1, dtype=bool)
-    for name in ("subject", "predicate", "language", "value", "datatype"):
-        column = ordered[name].combine_chunks()
-        left, right = column[:-1], column[1:]
-        differs = pc.fill_null(pc.not_equal(left, right), True)
-        both_null = pc.and_(pc.is_null(left), pc.is_null(right))
-        changed |= np.asarray(pc.and_not(differs, both_null))
-    return np.concatenate(([True], changed))
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    same = ordered[1:] == ordered[:-1]
+    tied = np.zeros(len(keys), dtype=bool)
+    tied[1:] |= same
+    tied[:-1] |= same
+    places = np.flatnonzero(tied)
+    if not len(places):
+        return order
+    group, texts = ordered[places], values.take(pa.array(order[places]))
+    table = pa.table({"group": pa.array(group), "text": texts})
+    inner = np.asarray(pc.sort_indices(table, [("group", "ascending"), ("text", "ascending")])).astype(np.int64)
+    order[places] = order[places[inner]]
+    texts = texts.take(pa.array(inner))
+    repeated = np.zeros(len(keys), dtype=bool)
+    repeated[places[1:]] = (group[1:] == group[:-1]) & np.asarray(pc.equal(texts[1:], texts[:-1]))
+    return order[~repeated]
+
+
+def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.LargeStringArray]:
+    """A column of few strings as codes into its sorted distinct values; -1 stands for null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = one_array(column)
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    codes = np.asarray(pc.fill_null(array.indices, -1)).astype(np.int64)
+    used = np.unique(codes[codes >= 0])
+    names = array.dictionary.take(pa.array(used))
+    order = np.asarray(pc.sort_indices(names)).astype(np.int64)
+    rank = np.full(len(array.dictionary) + 1, -1, dtype=np.int64)
+    rank[used[order]] = np.arange(len(used))
+    return rank[codes], names.take(pa.array(order))
+
+
+def dictionary(codes: np.ndarray, names: pa.LargeStringArray) -> pa.DictionaryArray:
+    """The inverse of `coded`."""
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), names)
+
+
+def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """A column as one array; without a copy where it is one already."""
+    import pyarrow as pa
+
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return column.unify_dictionaries().combine_chunks()

@@ -28,6 +28,7 @@ class GraphMeta:
     Attributes:
         statements: statements read, before duplicates and skipped ones were taken out.
         skipped: how many statements were left out, by reason.
+        counted: what was kept but is worth knowing, by name.
         type_predicates: the keys of the relations that say what an entity is.
         vocabulary_hash: of entities, relations and literals; equal for all graphs over the same ids.
         hash: of the whole content.
@@ -42,6 +43,7 @@ class GraphMeta:
     language: str = "en"
     statements: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
+    counted: dict[str, int] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     type_predicates: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)

@@ -83,17 +83,6 @@ class Naming:
         """The ids of all entities that have `name` as a label or alias in any language, case-folded."""
         return self.parts.names.find(name)
 
-    def search(self, prefix: str, limit: int = 10) -> list[int]:
-        """Entities with a name that starts with `prefix`, case-folded; short names first, then many triples."""
-        shortest: dict[int, int] = {}
-        for name, entity in self.parts.names.prefixed(prefix):
-            shortest[entity] = min(shortest.get(entity, len(name)), len(name))
-        return sorted(shortest, key=lambda entity: (shortest[entity], -self.degree(entity), entity))[:limit]
-
-    def degree(self, entity: int) -> int:
-        """How many triples have the entity as head or tail."""
-        raise NotImplementedError
-
     def resolve(self, entity: str | int) -> int:
         """An entity by id, key, or name.
 
@@ -110,7 +99,7 @@ class Naming:
         if len(named) > 1:
             keys = ", ".join(self.entities.keys(named[:5])) + (", ..." if len(named) > 5 else "")
             raise InputError(f"{len(named)} entities are called {text!r}: {keys}; give one of these keys")
-        if text.isdecimal() and int(text) < self.num_entities:
+        if text.isdecimal() and int(text) < len(self.entities):
             return int(text)
         near = self.parts.names.near(text) or self.entities.near(text)
         raise InputError(f"no entity has the name, key or id {text!r}{did_you_mean(near)}")

@@ -75,16 +75,20 @@ class Predicates:
     type: tuple[str, ...] = (RDF_TYPE, WDT + "P31")
     same_as: tuple[str, ...] = (OWL + "sameAs",)
 
-    def roles(self) -> dict[str, Role]:
-        """The role of every literal predicate that has one."""
-        groups = {
+    def groups(self) -> dict[Role, tuple[str, ...]]:
+        """The predicates of literals by role."""
+        return {
             Role.LABEL: self.label,
             Role.ALIAS: self.alias,
             Role.DESCRIPTION: self.description,
             Role.IMAGE: self.image,
         }
-        return {predicate: role for role, predicates in groups.items() for predicate in predicates}
 
     def role(self, predicate: str) -> Role:
-        """The role of one literal predicate."""
-        return self.roles().get(predicate, Role.OTHER)
+        """The role of a literal predicate."""
+        return next((role for role, group in self.groups().items() if predicate in group), Role.OTHER)
+
+    def precedence(self, predicate: str) -> int:
+        """The place of a literal predicate among those of its role."""
+        group = self.groups().get(self.role(predicate), ())
+        return group.index(predicate) if predicate in group else 0

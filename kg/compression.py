@@ -1,0 +1,177 @@
+"""Bytes out of plain, gzip, bzip2, xz and Zstandard files, whole or refused.
+
+Each format is known by its first bytes. Members and frames that follow each other are read to the end, a file that
+stops in the middle is an error, and so is one that grows beyond all reason.
+"""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import io
+import lzma
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from kg.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+STDIN = "-"
+CHUNK = 1 << 18
+STEP = {"gzip": 1 << 16, "bzip2": CHUNK, "xz": CHUNK, "zstd": 1 << 12}
+"""Stored bytes decoded at once: zlib and zstandard objects cannot be told to stop, and a bomb must stay small."""
+MAX_PIECE = 1 << 22
+MAX_EXPANSION = 3000
+"""How many times larger than its file a dump may be; gzip cannot exceed 1,032, honest RDF stays far below."""
+MIN_BOUNDED = 1 << 28
+"""Below this size the expansion is not looked at."""
+
+SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+PADDED = ("gzip", "xz")
+"""Formats whose members may be followed by zero bytes."""
+
+
+class Dump(io.RawIOBase):
+    """The decompressed bytes of one dump, while its stored bytes are hashed and counted.
+
+    Args:
+        path: a file, or "-" for standard input.
+        on_bytes: told how many stored bytes each read took, for progress.
+
+    Raises:
+        InputError: from any read, naming the file, when it is truncated, corrupt, or expands more than
+            `MAX_EXPANSION` times; at once when it is absent or not what its suffix says.
+
+    >>> import gzip, tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "two.nt.gz"
+    >>> _ = path.write_bytes(gzip.compress(b"one ") + gzip.compress(b"two"))
+    >>> Dump(path).readall()
+    b'one two'
+    """
+
+    def __init__(self, path: str | Path, on_bytes: Callable[[int], None] | None = None) -> None:
+        self.path = str(path)
+        self._on_bytes = on_bytes
+        self.size = 0
+        self.produced = 0
+        self._digest = hashlib.sha256()
+        self._source = _open(self.path)
+        self._pending = self._take()
+        self._ready = memoryview(b"")
+        self._ended = False
+        self.compression = compression_of(self._pending)
+        expected = SUFFIXES.get(Path(self.path).suffix.lower())
+        if expected is not None and self.compression is None:
+            raise InputError(f"{self.path}: not {expected} data, although its name ends in {Path(self.path).suffix}")
+        self._decoder: Any = DECODERS[self.compression]() if self.compression else None
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the stored bytes read so far; of the whole file after the last read."""
+        return self._digest.hexdigest()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        while not self._ready and not self._ended:
+            self._ready = memoryview(self._next())
+        count = min(len(view), len(self._ready))
+        view[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        if not self.closed and self.path != STDIN:
+            self._source.close()
+        super().close()
+
+    def _take(self) -> bytes:
+        block = self._source.read(CHUNK)
+        self._digest.update(block)
+        self.size += len(block)
+        if self._on_bytes:
+            self._on_bytes(len(block))
+        return block
+
+    def _next(self) -> bytes:
+        """The next decompressed bytes; may be empty before the end."""
+        if self._decoder is None:
+            block, self._pending = self._pending or self._take(), b""
+            self._ended = not block
+            return block
+        if not getattr(self._decoder, "needs_input", True) and not self._decoder.eof:
+            return self._decode(b"")
+        block = self._pending or self._take()
+        step = STEP[str(self.compression)]
+        block, self._pending = block[:step], block[step:]
+        if block:
+            return self._decode(block)
+        if not self._decoder.eof:
+            raise InputError(f"{self.path}: truncated ({self.compression} data ends in the middle)")
+        self._ended = True
+        return b""
+
+    def _decode(self, block: bytes) -> bytes:
+        if self._decoder.eof:
+            if self.compression in PADDED and not block.strip(b"\x00"):
+                return b""
+            self._decoder = DECODERS[str(self.compression)]()
+        limit = (MAX_PIECE,) if hasattr(self._decoder, "needs_input") else ()
+        try:
+            data = self._decoder.decompress(block, *limit)
+        except Exception as error:
+            raise InputError(f"{self.path}: corrupt {self.compression} data ({error})") from None
+        if self._decoder.eof:
+            self._pending = self._decoder.unused_data + self._pending
+        self.produced += len(data)
+        if self.produced > max(MIN_BOUNDED, MAX_EXPANSION * self.size):
+            raise InputError(f"{self.path}: grows more than {MAX_EXPANSION}-fold when decompressed; refused as a bomb")
+        return data
+
+
+def compression_of(head: bytes) -> str | None:
+    """The compression that the first bytes of a file tell of; None for plain data.
+
+    >>> compression_of(b"BZh91AY"), compression_of(b"<http://")
+    ('bzip2', None)
+    """
+    if head[:2] == b"\x1f\x8b":
+        return "gzip"
+    if head[:3] == b"BZh":
+        return "bzip2"
+    if head[:6] == b"\xfd7zXZ\x00":
+        return "xz"
+    skippable = head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50
+    return "zstd" if skippable or head[:4] == b"\x28\xb5\x2f\xfd" else None
+
+
+def _open(path: str) -> BinaryIO:
+    if path == STDIN:
+        return sys.stdin.buffer
+    try:
+        return Path(path).open("rb")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+
+
+def _zstd() -> Any:
+    import zstandard
+
+    return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+
+
+DECODERS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lzma.LZMADecompressor,
+    "zstd": _zstd,
+}

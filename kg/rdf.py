@@ -1,0 +1,290 @@
+"""Statements out of any RDF syntax, through pyoxigraph.
+
+Lines (N-Triples, N-Quads) are read in blocks that end at a line end; a block that does not parse is read again line by
+line, so that exactly the broken lines are refused and exactly the others are kept. Documents (Turtle, TriG, N3,
+RDF/XML, JSON-LD) are read as streams.
+"""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, cast
+
+from kg.literals import IRI_VALUE
+from kg.registry import Registry
+
+if TYPE_CHECKING:
+    import pyoxigraph
+
+QUOTED = "@triple"
+"""The datatype of an object that is itself a statement (RDF 1.2 triple terms)."""
+BLOCK = 1 << 20
+LONGEST_LINE = 1 << 24
+"""pyoxigraph's own bound on one statement, 16 MiB."""
+XSD_STRING = "http://www.w3.org/2001/XMLSchema#string"
+BOM = b"\xef\xbb\xbf"
+
+Reject = Callable[["int | None", str], None]
+"""Called with (line or None, reason) for what cannot be read; raises to stop, returns to go on."""
+
+
+class Statement(NamedTuple):
+    """One statement. Blank nodes are written `_:label`, IRIs bare.
+
+    `datatype` tells what the object is: `"@id"` an IRI or blank node, `"@triple"` a quoted statement, an IRI a typed
+    literal, None a plain literal or, with `language`, a tagged one. `graph` is None in the default graph.
+
+    >>> Statement("http://e.org/Paris", "http://e.org/in", "http://e.org/France", "@id").graph is None
+    True
+    """
+
+    subject: str
+    predicate: str
+    object: str
+    datatype: str | None = None
+    language: str | None = None
+    graph: str | None = None
+
+
+class Reader(ABC):
+    """Reads the statements of one syntax.
+
+    Members set `suffixes` and implement `statements`. The same bytes always give the same statements in the same order.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def statements(
+        self, stream: BinaryIO, *, reject: Reject, scope: str = "", base: str | None = None
+    ) -> Iterator[Statement]:
+        """Yield statements.
+
+        Args:
+            stream: decompressed bytes.
+            reject: called for what cannot be read.
+            scope: put in front of every blank node's label, so that equal labels of two files stay apart.
+            base: the IRI against which relative ones are resolved, in syntaxes that have them.
+        """
+
+
+READERS: Registry[type[Reader]] = Registry("reader")
+
+
+class LineReader(Reader):
+    """One statement a line. Blank nodes keep their labels."""
+
+    format_name: ClassVar[str]
+
+    def statements(
+        self, stream: BinaryIO, *, reject: Reject, scope: str = "", base: str | None = None
+    ) -> Iterator[Statement]:
+        from pyoxigraph import RdfFormat, parse
+
+        syntax = getattr(RdfFormat, self.format_name)
+        convert = converter(scope)
+        before = 0
+        for block in line_blocks(stream):
+            try:
+                quads = list(parse(block, format=syntax))
+            except (SyntaxError, MemoryError):
+                quads = list(_line_by_line(block, before + 1, syntax, reject))
+            yield from map(convert, quads)
+            before += block.count(b"\n")
+
+
+def _line_by_line(block: bytes, first: int, syntax: Any, reject: Reject) -> Iterator[pyoxigraph.Quad]:
+    from pyoxigraph import parse
+
+    for number, line in enumerate(block.split(b"\n"), start=first):
+        try:
+            quads = list(parse(line, format=syntax))
+        except SyntaxError as error:
+            reject(number, reason_of(error))
+        except MemoryError:
+            reject(number, f"a line longer than {LONGEST_LINE >> 20} MiB")
+        else:
+            yield from quads
+
+
+def line_blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Blocks of whole lines, about `BLOCK` bytes each; a byte-order mark at the start is dropped.
+
+    Of a line beyond `LONGEST_LINE` only so much is kept that it will be refused.
+    """
+    pending = stream.read(BLOCK).removeprefix(BOM)
+    while piece := stream.read(BLOCK):
+        cut = piece.rfind(b"\n") + 1
+        if cut:
+            yield pending + piece[:cut]
+            pending = piece[cut:]
+        elif len(pending) <= LONGEST_LINE + BLOCK:
+            pending += piece
+    if pending:
+        yield pending
+
+
+class DocumentReader(Reader):
+    """A syntax whose statements may span lines. Blank nodes are numbered in the order in which they are met."""
+
+    format_name: ClassVar[str]
+    recovers: ClassVar[bool] = False
+    """Whether what follows an error can be trusted; where it cannot, an error ends the file."""
+    asserts_graphs: ClassVar[bool] = True
+    """Whether statements in a graph are stated as true; in N3 they are only quoted."""
+
+    def statements(
+        self, stream: BinaryIO, *, reject: Reject, scope: str = "", base: str | None = None
+    ) -> Iterator[Statement]:
+        from pyoxigraph import DefaultGraph, RdfFormat, parse
+
+        lines = _Lines(stream)
+        convert = converter(scope, renumber=True)
+        found = iter(parse(cast(BinaryIO, lines), format=getattr(RdfFormat, self.format_name), base_iri=base))
+        while True:
+            try:
+                quad = next(found)
+            except StopIteration:
+                return
+            except SyntaxError as error:
+                reject(error.lineno or lines.count, reason_of(error) + ("" if self.recovers else REST_LOST))
+                if not self.recovers:
+                    return
+            except MemoryError:
+                reject(lines.count, f"a statement longer than {LONGEST_LINE >> 20} MiB{REST_LOST}")
+                return
+            else:
+                if self.asserts_graphs or isinstance(quad.graph_name, DefaultGraph):
+                    yield convert(quad)
+
+
+REST_LOST = "; the file is not read past this place"
+
+
+@READERS.register("ntriples")
+class NTriples(LineReader):
+    """N-Triples 1.1 and 1.2: one triple a line."""
+
+    suffixes = (".nt", ".ntriples")
+    format_name = "N_TRIPLES"
+
+
+@READERS.register("nquads")
+class NQuads(LineReader):
+    """N-Quads 1.1 and 1.2: one triple a line, with its graph."""
+
+    suffixes = (".nq", ".nquads")
+    format_name = "N_QUADS"
+
+
+@READERS.register("turtle")
+class Turtle(DocumentReader):
+    """Turtle 1.1 and 1.2."""
+
+    suffixes = (".ttl", ".turtle")
+    format_name = "TURTLE"
+    recovers = True
+
+
+@READERS.register("trig")
+class TriG(DocumentReader):
+    """TriG 1.1 and 1.2: Turtle with named graphs."""
+
+    suffixes = (".trig",)
+    format_name = "TRIG"
+    recovers = True
+
+
+@READERS.register("n3")
+class N3(DocumentReader):
+    """Notation3; rules and quoted formulas are not facts and are left out."""
+
+    suffixes = (".n3",)
+    format_name = "N3"
+    recovers = True
+    asserts_graphs = False
+
+
+@READERS.register("rdfxml")
+class RdfXml(DocumentReader):
+    """RDF/XML."""
+
+    suffixes = (".rdf", ".owl", ".xml", ".rdfs")
+    format_name = "RDF_XML"
+
+
+@READERS.register("jsonld")
+class JsonLd(DocumentReader):
+    """JSON-LD 1.1 with its context inside; a context elsewhere is never fetched."""
+
+    suffixes = (".jsonld", ".json")
+    format_name = "JSON_LD"
+
+
+def converter(scope: str, *, renumber: bool = False) -> Callable[[pyoxigraph.Quad], Statement]:
+    """A function from pyoxigraph's quads to statements.
+
+    With `renumber`, blank nodes become b0, b1, ... as they are met; pyoxigraph gives random labels to those without.
+    """
+    from pyoxigraph import BlankNode, Literal, NamedNode
+
+    numbers: dict[str, int] = {}
+
+    def name(node: Any) -> str:
+        if type(node) is NamedNode:
+            return node.value
+        label = f"b{numbers.setdefault(node.value, len(numbers))}" if renumber else node.value
+        return f"_:{scope}{label}"
+
+    def quoted(term: Any) -> str:
+        if type(term) is NamedNode or type(term) is Literal:
+            return str(term)
+        if type(term) is BlankNode:
+            return name(term)
+        return f"<<( {quoted(term.subject)} {quoted(term.predicate)} {quoted(term.object)} )>>"
+
+    def convert(quad: pyoxigraph.Quad) -> Statement:
+        subject, predicate, target, graph = quad
+        start, relation = name(subject), predicate.value
+        place = name(graph) if type(graph) in (NamedNode, BlankNode) else None
+        if type(target) in (NamedNode, BlankNode):
+            return Statement(start, relation, name(target), IRI_VALUE, None, place)
+        if type(target) is not Literal:
+            return Statement(start, relation, quoted(target), QUOTED, None, place)
+        language = target.language
+        if language is None:
+            datatype = target.datatype.value
+            return Statement(start, relation, target.value, None if datatype == XSD_STRING else datatype, None, place)
+        direction = target.direction
+        return Statement(
+            start, relation, target.value, None, language if direction is None else f"{language}--{direction}", place
+        )
+
+    return convert
+
+
+class _Lines(io.RawIOBase):
+    """Hands a stream on line by line, so that at an error the count of lines says where the parser is."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.count = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        line = self.stream.readline(size)
+        if self.count == 0:
+            line = line.removeprefix(BOM)
+        self.count += line.endswith(b"\n") or not self.count
+        return line
+
+
+def reason_of(error: SyntaxError) -> str:
+    """What is wrong, without pyoxigraph's account of where.
+
+    >>> reason_of(SyntaxError("Parser error at line 2 column 1: Quads must be followed by a dot"))
+    'Quads must be followed by a dot'
+    """
+    message = str(error.msg or error)
+    return message.split(": ", 1)[1] if message.startswith("Parser error") and ": " in message else message

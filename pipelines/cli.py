@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from pipelines.embed import embed
+from pipelines.neighbors import neighbors
+
 app = typer.Typer(
     name="kept",
     help="Knowledge-enhanced pre-training: from an RDF dump to a probed multimodal model.",
@@ -11,6 +14,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command("embed")(embed)
+app.command("neighbors")(neighbors)
 
 
 def main() -> None:

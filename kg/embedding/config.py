@@ -8,17 +8,22 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from kg.embedding.encoders import ENCODERS
+from kg.embedding.scorers import SCORERS
 from kg.errors import InputError, nearest
 
 
 class FitConfig(BaseModel):
     """The settings of `kg.embedding.fit`.
 
-    The defaults are ComplEx with N3 on the exact softmax (Lacroix et al. 2018): strong on every public benchmark and
-    quick on small graphs.
+    What is not given is taken from the `defaults` of the encoder, then of the scorer, then from here: ComplEx with N3
+    on the exact softmax (Lacroix et al. 2018), strong on every public benchmark and quick on small graphs.
 
-        >>> FitConfig(scorer="rotate", dim=64).dim
-        64
+    Raises:
+        InputError: naming the key that is unknown, with the nearest valid one, or the value that is not allowed.
+
+        >>> FitConfig(scorer="rotate", dim=64).mode
+        'negatives'
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,8 +42,8 @@ class FitConfig(BaseModel):
     minutes: float | None = Field(default=None, gt=0, description="stop after this much wall time")
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     lr: float = Field(default=0.1, gt=0)
-    n3: float = Field(default=0.0, ge=0)
-    l2: float = Field(default=0.0, ge=0)
+    n3: float = Field(default=0.0, ge=0, description="weight of the nuclear 3-norm")
+    l2: float = Field(default=0.0, ge=0, description="weight of the squared norm")
 
     negatives: int = Field(default=64, ge=1, description="corrupted facts for each true one")
     sampler: str = Field(default="uniform", description="where negatives come from")
@@ -51,15 +56,25 @@ class FitConfig(BaseModel):
     seed: int = 0
     device: str = Field(default="auto", description="auto takes a GPU where there is one")
 
+    def __init__(self, **values: Any) -> None:
+        unknown = sorted(set(values) - set(FitConfig.model_fields))
+        if unknown:
+            raise InputError(f"no setting is called {unknown[0]!r}; {nearest(unknown[0], FitConfig.model_fields)}")
+        scorer = SCORERS[values.get("scorer", "complex")]
+        encoder = ENCODERS[values.get("encoder", "none")]
+        try:
+            super().__init__(**{**scorer.defaults, **encoder.defaults, **values})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{place} = {first['input']!r}: {first['msg']}") from None
+
     @classmethod
     def parse(cls, values: dict[str, Any], settings: Sequence[str] = ()) -> FitConfig:
         """From plain values and `key=value` settings; a dot reaches into a group: `encoder_options.layers=2`.
 
-        Raises:
-            InputError: naming the key that is unknown, with the nearest valid one, or the value that is not allowed.
-
-            >>> FitConfig.parse({"dim": 64}, ["n3=0.003", "scorer_options.distance=l1"]).scorer_options
-            {'distance': 'l1'}
+        >>> FitConfig.parse({"dim": 64}, ["n3=0.003", "scorer_options.distance=l1"]).scorer_options
+        {'distance': 'l1'}
         """
         merged = dict(values)
         for setting in settings:
@@ -69,12 +84,4 @@ class FitConfig(BaseModel):
             group, dot, inner = key.strip().partition(".")
             value = yaml.safe_load(text)
             merged[group] = {**merged.get(group, {}), inner: value} if dot else value
-        unknown = sorted(set(merged) - set(cls.model_fields))
-        if unknown:
-            raise InputError(f"no setting is called {unknown[0]!r}; {nearest(unknown[0], cls.model_fields)}")
-        try:
-            return cls(**merged)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{place} = {first['input']!r}: {first['msg']}") from None
+        return cls(**merged)

@@ -19,6 +19,8 @@ class RowSparse(torch.optim.Optimizer):
     only the rows of a batch, so that a step does not grow with the number of entities.
     """
 
+    moments: tuple[str, ...]
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """One update. There is no closure: no part of this package evaluates a loss twice in a step."""

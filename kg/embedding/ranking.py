@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from kg.embedding.scorers import Scorer
 from kg.embedding.states import States
-from kg.errors import InputError
+from kg.errors import InputError, nearest
 
 HEAD, TAIL = 0, 1
+KINDS = ("optimistic", "pessimistic", "realistic")
+METRICS = ("mrr", "mr", "hits@1", "hits@3", "hits@10")
 SCORE_BYTES = 64 << 20
 
 
@@ -35,48 +37,56 @@ class Ranks:
     def realistic(self) -> np.ndarray:
         return (self.optimistic + self.pessimistic) / 2
 
-    def ranks(self, kind: str = "realistic", side: int | None = None) -> np.ndarray:
-        """(T, 2) ranks of a kind, or (T, 1) of one side."""
-        if kind not in ("realistic", "optimistic", "pessimistic"):
-            raise InputError(f"no ranks are called {kind!r}; choose from optimistic, pessimistic, realistic")
-        values: np.ndarray = getattr(self, kind)
-        return values if side is None else values[:, [side]]
+    def values(self, metric: str, kind: str = "realistic", side: int | None = None) -> np.ndarray:
+        """(T,) what each fact adds to `mrr`, `mr` or `hits@K`, the mean of its sides (or one of them)."""
+        if kind not in KINDS:
+            raise InputError(f"no ranks are called {kind!r}; {nearest(kind, KINDS)}")
+        ranks: np.ndarray = getattr(self, kind)
+        ranks = ranks if side is None else ranks[:, [side]]
+        name, _, k = metric.partition("@")
+        if metric == "mrr":
+            ranks = 1 / ranks
+        elif name == "hits" and k.isdecimal():
+            ranks = (ranks <= int(k)).astype(float)
+        elif metric != "mr":
+            raise InputError(f"no ranking metric is called {metric!r}; {nearest(metric, METRICS)}")
+        values: np.ndarray = ranks.mean(1)
+        return values
 
     def mrr(self, kind: str = "realistic", side: int | None = None) -> float:
         """Mean reciprocal rank."""
-        return float((1 / self.ranks(kind, side)).mean())
+        return float(self.values("mrr", kind, side).mean())
 
     def hits(self, k: int, kind: str = "realistic", side: int | None = None) -> float:
         """The share of ranks that are at most `k`."""
-        return float((self.ranks(kind, side) <= k).mean())
+        return float(self.values(f"hits@{k}", kind, side).mean())
 
     def mr(self, kind: str = "realistic", side: int | None = None) -> float:
         """Mean rank."""
-        return float(self.ranks(kind, side).mean())
+        return float(self.values("mr", kind, side).mean())
+
+    def interval(
+        self, metric: str, *, samples: int = 1000, level: float = 0.95, seed: int = 0, kind: str = "realistic"
+    ) -> tuple[float, float]:
+        """A percentile bootstrap interval of a metric over facts; the two sides of a fact stay together.
+
+        >>> ranks = Ranks(np.zeros((2, 3), int), np.ones((2, 2), int), np.ones((2, 2), int), 5)
+        >>> ranks.interval("mrr")
+        (1.0, 1.0)
+        """
+        values = self.values(metric, kind)
+        generator = np.random.default_rng(seed)
+        means = [values[generator.integers(0, len(values), len(values))].mean() for _ in range(samples)]
+        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
 
     def per_relation(self) -> dict[int, Ranks]:
-        """The same figures for the facts of each relation."""
+        """The ranks of each relation's facts, by relation id."""
         return {int(relation): self.only(self.triples[:, 1] == relation) for relation in np.unique(self.triples[:, 1])}
 
     def only(self, rows: np.ndarray) -> Ranks:
         """The ranks of some of the facts."""
         return Ranks(self.triples[rows], self.optimistic[rows], self.pessimistic[rows], self.num_candidates)
-
-    def interval(
-        self, figure: Callable[[Ranks], float], *, samples: int = 1000, level: float = 0.95, seed: int = 0
-    ) -> tuple[float, float]:
-        """A percentile bootstrap interval of a figure over facts; the two sides of a fact stay together.
-
-        >>> ranks = Ranks(np.zeros((2, 3), int), np.ones((2, 2), int), np.ones((2, 2), int), 5)
-        >>> ranks.interval(Ranks.mrr)
-        (1.0, 1.0)
-        """
-        generator = np.random.default_rng(seed)
-        values = [
-            figure(self.only(generator.integers(0, len(self.triples), len(self.triples)))) for _ in range(samples)
-        ]
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
 
 
 @torch.no_grad()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -20,6 +22,9 @@ class Encoder(nn.Module, ABC):
     Permuting the entity ids of edges and features permutes the entity states in the same way and leaves the relation
     states alone.
     """
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Settings of a fit that suit the member, where nothing else is asked for."""
 
     entity_features: int
     relation_features: int

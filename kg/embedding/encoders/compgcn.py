@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +36,14 @@ class CompGCN(Encoder):
 
     Source: Vashishth et al. 2020, "Composition-based Multi-Relational Graph Convolutional Networks", section 4.
     """
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "mode": "1vsall",
+        "batch": 2048,
+        "optimizer": "adam",
+        "lr": 0.01,
+        "n3": 0.0,
+    }
 
     def __init__(
         self,

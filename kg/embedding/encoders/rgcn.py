@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +32,14 @@ class RGCN(Encoder):
 
     Source: Schlichtkrull et al. 2018, "Modeling Relational Data with Graph Convolutional Networks", equations 2-3.
     """
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "mode": "1vsall",
+        "batch": 2048,
+        "optimizer": "adam",
+        "lr": 0.01,
+        "n3": 0.0,
+    }
 
     def __init__(
         self,

@@ -8,7 +8,8 @@ Everything about *ids* is here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,9 @@ class Scorer(nn.Module, ABC):
         dropout: share of a query's numbers that are dropped while training.
         init_std: standard deviation of fresh vectors; a scorer of its own taste overrides `reset_parameters`.
     """
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Settings of a fit that suit the member, where nothing else is asked for."""
 
     source: Tensor
     target: Tensor

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ class ComplEx(DotScorer):
         >>> scorer.score_tails(torch.tensor([0]), torch.tensor([1])).shape
         torch.Size([1, 5])
     """
+
+    defaults: ClassVar[Mapping[str, Any]] = {"n3": 0.01}
 
     def __init__(self, num_entities: int, num_relations: int, dim: int = 200, **shared: Any) -> None:
         if dim % 2:

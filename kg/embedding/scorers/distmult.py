@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from torch import Tensor
 
 from kg.embedding.scorers.base import SCORERS, DotScorer
@@ -20,6 +23,8 @@ class DistMult(DotScorer):
         >>> scorer.score_tails(torch.tensor([0]), torch.tensor([1])).shape
         torch.Size([1, 5])
     """
+
+    defaults: ClassVar[Mapping[str, Any]] = {"n3": 0.01}
 
     def query(self, head: Tensor, relation: Tensor) -> Tensor:
         return head * relation

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +32,8 @@ class TransE(Scorer):
         >>> scorer.score_tails(torch.tensor([0]), torch.tensor([1])).shape
         torch.Size([1, 5])
     """
+
+    defaults: ClassVar[Mapping[str, Any]] = {"mode": "negatives", "optimizer": "adam", "lr": 0.003}
 
     def __init__(
         self, num_entities: int, num_relations: int, dim: int = 200, *, distance: str = "l2", **shared: Any

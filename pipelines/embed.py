@@ -1,0 +1,125 @@
+"""`kept embed`: entity vectors of a graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.options import Json, Out, Quiet, Resume, Seed, Settings, command, say
+
+if TYPE_CHECKING:
+    from kg.embedding.facts import Facts
+    from kg.embedding.ranking import Ranks
+
+
+@command
+def embed(
+    graph: Annotated[Path, typer.Argument(help="A graph directory, or a folder with train.txt, valid.txt, test.txt.")],
+    out: Out,
+    scorer: Annotated[str, typer.Option(help="Similarity: complex, distmult, rotate, transe, ...")] = "complex",
+    encoder: Annotated[str, typer.Option(help="GNN under it: none, rgcn, compgcn, ...")] = "none",
+    dim: Annotated[int, typer.Option(help="Real numbers of an entity.")] = 200,
+    minutes: Annotated[float, typer.Option(help="Stop fitting after this much time.")] = 10.0,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the facts.")] = None,
+    hold_out: Annotated[
+        float, typer.Option(help="Share of a graph's facts kept from the fit: half to stop by, half to report.")
+    ] = 0.05,
+    seed: Seed = 0,
+    settings: Settings = None,
+    as_json: Json = False,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> dict[str, Any]:
+    """Fit entity vectors, rank the facts that were kept back, and write vectors with their names."""
+    import shutil
+
+    from kg.embedding import FitConfig, Vectors, fit, rank
+
+    chosen = {"scorer": scorer, "encoder": encoder, "dim": dim, "minutes": minutes, "seed": seed}
+    config = FitConfig.parse(chosen if epochs is None else {**chosen, "epochs": epochs}, settings or [])
+    facts = read_facts(graph, hold_out, config.seed)
+    for part in ("valid", "test"):
+        if len(unseen := facts.unseen(part)):
+            say(f"{part}: {len(unseen)} entities occur in no training fact; their vectors never moved")
+    checkpoint = out.with_name(f".{out.name}.fit")
+    result = fit(
+        facts.train,
+        len(facts.keys),
+        len(facts.relation_keys),
+        config,
+        valid=facts.valid if len(facts.valid) else None,
+        known=facts.test,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+    import numpy as np
+
+    known = np.concatenate([facts.train, facts.valid, facts.test])
+    rows = figures(rank(result.model, facts.test, known), facts, config.scorer) if len(facts.test) else []
+    summary: dict[str, Any] = {
+        "out": str(out),
+        "entities": len(facts.keys),
+        "relations": len(facts.relation_keys),
+        "facts": {part: len(getattr(facts, part)) for part in ("train", "valid", "test")},
+        "epochs": len(result.history),
+        "kept_epoch": result.best_epoch,
+        "stopped": result.stopped,
+        "seconds": round(result.history[-1]["seconds"], 2) if result.history else 0.0,
+    }
+    Vectors.from_model(
+        result.model,
+        config,
+        keys=facts.keys,
+        labels=facts.labels,
+        relation_keys=facts.relation_keys,
+        graph=facts.graph,
+        figures={**summary, "rows": rows, "history": result.history},
+    ).save(out)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    report(summary, rows)
+    return {**summary, "rows": rows}
+
+
+def read_facts(place: Path, hold_out: float, seed: int) -> Facts:
+    """A graph directory or a folder of text files."""
+    from kg.embedding.facts import from_graph, read_folder
+    from kg.errors import InputError
+
+    if not 0 <= hold_out < 1:
+        raise InputError(f"--hold-out {hold_out}: expected a share from 0 to below 1")
+    if (place / "meta.json").exists():
+        from kg.graph import KnowledgeGraph
+
+        return from_graph(KnowledgeGraph.open(place), hold_out_share=hold_out, seed=seed)
+    if (place / "train.txt").exists():
+        return read_folder(place)
+    if not place.exists():
+        raise InputError(f"{place}: no such graph or folder")
+    raise InputError(f"{place}: neither a graph directory (meta.json) nor a folder of facts (train.txt)")
+
+
+def figures(ranks: Ranks, facts: Facts, model: str) -> list[dict[str, Any]]:
+    """The ranks as rows of figures: totals with intervals, then MRR by relation."""
+    from kg.embedding.ranking import METRICS
+
+    def row(metric: str, part: Ranks, relation: str | None) -> dict[str, Any]:
+        low, high = part.interval(metric, samples=1000 if relation is None else 200)
+        about = {"task": "link prediction", "split": "test", "relation": relation, "arm": "graph-alone", "model": model}
+        value = float(part.values(metric).mean())
+        return {**about, "metric": metric, "value": value, "low": low, "high": high, "n": len(part.triples), "seeds": 1}
+
+    totals = [row(metric, ranks, None) for metric in METRICS]
+    by_relation = ranks.per_relation().items()
+    return totals + [row("mrr", part, facts.relation_keys[relation]) for relation, part in by_relation]
+
+
+def report(summary: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """What came out, for the person at the terminal."""
+    epochs = f"{summary['epochs']} epochs (epoch {summary['kept_epoch']} kept, ended by {summary['stopped']})"
+    say(f"{summary['entities']} entities, {summary['relations']} relations, {epochs} in {summary['seconds']} s")
+    for row in rows:
+        if row["relation"] is None:
+            say(f"  {row['metric']:8} {row['value']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]  n = {row['n']}")
+    say(f"vectors are in {summary['out']}; next: kept neighbors {summary['out']} NAME")

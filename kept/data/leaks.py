@@ -42,8 +42,8 @@ class Leaks:
 class NameFinder:
     """Finds every name of a graph in a text, in any case, on word boundaries, for all its bearers.
 
-    Not the linker: it knows neither case rules nor priors nor classes, so it errs on the side of finding. Names inside a
-    longer name are not said ("Guinea" in "Papua New Guinea").
+    Not the linker: it knows neither case rules nor priors nor classes, so it errs on the side of finding. Names inside
+    a longer name are not said ("Guinea" in "Papua New Guinea").
 
     >>> from kg import KnowledgeGraph
     >>> kg = KnowledgeGraph.from_triples([("Guinea", "borders", "Mali"), ("Papua New Guinea", "borders", "Indonesia")])

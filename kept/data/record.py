@@ -154,7 +154,7 @@ def to_row(record: Record) -> dict[str, Any]:
 
 def from_row(row: dict[str, Any]) -> Record:
     """A row of the schema as a record."""
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
     values["mentions"] = tuple(Mention(**mention) for mention in row["mentions"] or ())
     values["regions"] = tuple(
         Region(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,6 +41,11 @@ class World:
     linker: Linker
     name_only: frozenset[int] = field(default_factory=frozenset)
     seed: int = 0
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The label of every entity; thousands of sentences ask for them."""
+        return self.kg.labels(range(self.kg.num_entities))
 
 
 class Source(Protocol):
@@ -93,7 +99,7 @@ class Facts:
             if key not in world.templates:
                 continue
             for number, template in chosen(world.templates[key].train, self.wordings, world.seed, row):
-                sentence = verbalize(template, kg.label(head), kg.label(tail))
+                sentence = verbalize(template, world.labels[head], world.labels[tail])
                 yield Record(
                     id=f"fact/{row}/{number}",
                     source="fact",
@@ -120,7 +126,7 @@ class Captions:
             for image in kg.images(entity) if kinds else ():
                 wordings = world.templates.captions[kinds[0]].train
                 for number, template in chosen(wordings, self.wordings, world.seed, entity):
-                    text, span = caption(template, kg.label(entity))
+                    text, span = caption(template, world.labels[entity])
                     yield Record(
                         id=f"caption/{entity}/{number}",
                         source="caption",
@@ -151,7 +157,7 @@ class PictureFacts:
                 continue
             templates = world.templates[key]
             for number, template in chosen(templates.train, self.wordings, world.seed, row):
-                sentence = about_picture(templates, template, kg.label(tail))
+                sentence = about_picture(templates, template, world.labels[tail])
                 yield Record(
                     id=f"picture-fact/{row}/{number}",
                     source="picture-fact",

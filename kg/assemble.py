@@ -153,15 +153,16 @@ def name_index(entities: Vocabulary, literals: LiteralTable) -> NameIndex:
     unlabelled[subjects[roles == Role.LABEL]] = False
     bare = np.flatnonzero(unlabelled)
 
-    names = [fold(name) for name in literals.table["value"].take(pa.array(named)).to_pylist()]
-    names += [fold(local_name(key)) for key in entities.keys(bare)]
-    owners = np.concatenate((subjects[named], bare)).astype(np.int64)
-    table = pa.table({"name": pa.array(names, pa.large_string()), "entity": pa.array(owners)})
-    if len(table):
-        table = table.group_by(["name", "entity"], use_threads=False).aggregate([])
-        table = table.take(pc.sort_indices(table, [("name", "ascending"), ("entity", "ascending")]))
-    dtype = id_type(len(entities))
-    return NameIndex(one_array(table["name"]), table["entity"].to_numpy().astype(dtype))
+    texts = [fold(name) for name in literals.table["value"].take(pa.array(named)).to_pylist()]
+    texts += [fold(local_name(key)) for key in entities.keys(bare)]
+    names = pa.array(texts, pa.large_string())
+    owners = np.concatenate((subjects[named], bare))
+    by_owner = np.argsort(owners, kind="stable")
+    order = by_owner[np.asarray(pc.sort_indices(names.take(pa.array(by_owner)))).astype(np.int64)]
+    names, owners = names.take(pa.array(order)), owners[order].astype(id_type(len(entities)))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (owners[1:] != owners[:-1]) | np.asarray(pc.not_equal(names[1:], names[:-1]))
+    return NameIndex(names.filter(pa.array(first)), owners[first])
 
 
 def _sorted_vocabulary(keys: pa.LargeStringArray, kept: np.ndarray, kind: str) -> tuple[Vocabulary, np.ndarray]:

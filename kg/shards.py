@@ -74,6 +74,7 @@ def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -
     entities, relations, predicates, datatypes, languages = (Codes() for _ in range(5))
     datatypes[None] = languages[None] = -1
     images = frozenset(policy.predicates.image)
+    filtered = policy.languages is not None
     drop_graphs = policy.named_graphs == "drop"
     quoted = foreign = in_graphs = total = 0
 
@@ -94,7 +95,7 @@ def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -
                         del edges[:]
                 elif datatype == QUOTED:
                     quoted += 1
-                elif language is not None and not policy.speaks(language):
+                elif filtered and not policy.speaks(language):
                     foreign += 1
                 else:
                     rows.subject.append(entities[subject])

@@ -39,7 +39,8 @@ def local_name(key: str) -> str:
     """
     if "://" not in key and not key.startswith("urn:"):
         return key
-    name = re.split(r"[/#:]", key.rstrip("/#:"))[-1]
+    end = key.rstrip("/#:")
+    name = end[max(end.rfind("/"), end.rfind("#"), end.rfind(":")) + 1 :]
     return unquote(name).replace("_", " ").strip() or key
 
 

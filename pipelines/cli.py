@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pipelines.embed import embed
+from pipelines.link import link
 from pipelines.neighbors import neighbors
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
 )
 
 app.command("embed")(embed)
+app.command("link")(link)
 app.command("neighbors")(neighbors)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from kg import KnowledgeGraph
     from kg.split import FactSplit
     from kg.verbalize import Templates
+
+MAX_LINE = 100_000
+"""Characters in a line of a text file; longer ones are refused."""
 
 
 @dataclass
@@ -179,15 +182,10 @@ class Texts:
     """
 
     paths: tuple[str, ...] = ()
-    max_line: int = 100_000
+    max_line: int = MAX_LINE
 
     def records(self, world: World) -> Iterator[Record]:
-        for path in self.paths:
-            for number, text in enumerate(lines(Path(path), self.max_line), start=1):
-                if text:
-                    yield Record(
-                        id=f"{path}:{number}", source="text", text=text, mentions=tuple(world.linker.link(text))
-                    )
+        yield from text_records(self.paths, world.linker, self.max_line)
 
 
 @SOURCES.register("records")
@@ -199,6 +197,14 @@ class Records:
 
     def records(self, world: World) -> Iterator[Record]:
         yield from read_records(self.folder)
+
+
+def text_records(paths: Iterable[Path | str], linker: Linker, max_line: int = MAX_LINE) -> Iterator[Record]:
+    """A record for every line of text files that is not empty, with the mentions that the linker finds."""
+    for path in paths:
+        for number, text in enumerate(lines(Path(path), max_line), start=1):
+            if text:
+                yield Record(id=f"{path}:{number}", source="text", text=text, mentions=tuple(linker.link(text)))
 
 
 def lines(path: Path, max_line: int) -> Iterator[str]:

@@ -27,13 +27,13 @@ from spacy.tokens import Doc, Span
 from spacy.util import filter_spans, get_lang_class
 
 from kept.linking.case import case_fits, is_common_word
-from kept.linking.gloss import Glosses, stems
+from kept.linking.gloss import Glosses, stem
 from kept.linking.mention import LinkedMention, belief
 
 if TYPE_CHECKING:
     from kg import KnowledgeGraph
 
-CONTEXT = 4.0
+CONTEXT = 6.0
 EXPECTED = 20.0
 HALF = math.log(0.5)
 SENTENCE_ENDS = frozenset(".!?:;")
@@ -140,9 +140,7 @@ class KGLinker:
     def _scores(self, doc: Doc, span: Span, bearers: list[Bearer], expect: Collection[int]) -> dict[int, float]:
         surface = span.text
         entities = {bearer.entity for bearer in bearers}
-        context: set[str] = set()
-        if len(entities) > 1:
-            context = stems(f"{doc.text[: span.start_char]} {doc.text[span.end_char :]}", self.stop_words)
+        context = self._context(doc, span) if len(entities) > 1 else {}
         scores: dict[int, float] = {}
         for entity, name, prior in bearers:
             score = prior + (0.0 if name == surface else HALF)
@@ -151,3 +149,13 @@ class KGLinker:
                 score += EXPECTED * (not set(expect).isdisjoint(self.glosses.types_of.get(entity, ())))
             scores[entity] = max(score, scores.get(entity, -math.inf))
         return scores
+
+    def _context(self, doc: Doc, span: Span) -> dict[str, float]:
+        """The stems around a span, each weighed by the root of its distance in tokens."""
+        weights: dict[str, float] = {}
+        for token in doc:
+            distance = max(span.start - token.i, token.i - span.end + 1)
+            word = token.lower_
+            if distance > 0 and token.is_alpha and word not in self.stop_words:
+                weights[stem(word)] = max(weights.get(stem(word), 0.0), 1 / math.sqrt(distance))
+        return weights

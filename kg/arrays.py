@@ -85,8 +85,13 @@ class Adjacency:
     def in_rows(self, entity: int) -> np.ndarray:
         return self.in_order[self.in_offsets[entity] : self.in_offsets[entity + 1]]
 
+    def degree(self, entity: int) -> int:
+        """How many triples touch one entity; a loop counts twice."""
+        outgoing = self.out_offsets[entity + 1] - self.out_offsets[entity]
+        return int(outgoing + self.in_offsets[entity + 1] - self.in_offsets[entity])
+
     def degrees(self) -> np.ndarray:
-        """(N,) how many triples touch each entity; a loop counts twice."""
+        """(N,) `degree` of every entity."""
         return np.diff(self.out_offsets) + np.diff(self.in_offsets)
 
     def touching(self, entities: np.ndarray) -> np.ndarray:

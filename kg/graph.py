@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kg.arrays import Adjacency, sort_triples
-from kg.assemble import Parts, assemble, content_hash, literal_rows
+from kg.assemble import Parts, content_hash
 from kg.literals import Literal
+from kg.memory import number, sort_out
 from kg.meta import GraphMeta
 from kg.naming import Naming
 from kg.predicates import RDF_TYPE, RDFS_LABEL, SKOS_ALT_LABEL, Predicates
+from kg.rdf import Statement
 
 if TYPE_CHECKING:
     import networkx
@@ -38,8 +40,7 @@ class KnowledgeGraph(Naming):
     def __init__(self, parts: Parts, meta: GraphMeta, adjacency: Adjacency | None = None) -> None:
         self.parts = parts
         self.meta = meta
-        if adjacency is not None:
-            self.__dict__["adjacency"] = adjacency
+        self._adjacency = adjacency
 
     @classmethod
     def open(cls, path: str | Path) -> KnowledgeGraph:
@@ -67,6 +68,7 @@ class KnowledgeGraph(Naming):
         types: Mapping[str, str] | None = None,
         aliases: Mapping[str, Sequence[str]] | None = None,
         literals: Iterable[tuple[str, Literal]] = (),
+        entities: Iterable[str] = (),
         language: str = "en",
         predicates: Predicates | None = None,
     ) -> KnowledgeGraph:
@@ -74,47 +76,33 @@ class KnowledgeGraph(Naming):
 
         Args:
             triples: (head, relation, tail) keys; duplicates count once.
-            labels: names of entities and relations, by key; a key without triples becomes an entity without triples.
+            labels: names of entities and relations, by key.
             types: the class of entities, by key, as `rdf:type` triples.
             aliases: further names, by key.
             literals: (entity key, literal) pairs.
+            entities: keys that may be in no triple. So may those of labels, aliases and literals.
             language: the language that `label` prefers.
             predicates: which literals are labels, and so on.
         """
-        import pyarrow as pa
-
-        entities: dict[str, int] = {}
-        relations: dict[str, int] = {}
-        statements = [*triples, *((entity, RDF_TYPE, kind) for entity, kind in (types or {}).items())]
-        ids = np.array(
-            [
-                (
-                    entities.setdefault(head, len(entities)),
-                    relations.setdefault(relation, len(relations)),
-                    entities.setdefault(tail, len(entities)),
-                )
-                for head, relation, tail in statements
-            ],
-            dtype=np.int64,
-        ).reshape(-1, 3)
-        named = [(key, Literal(RDFS_LABEL, label)) for key, label in (labels or {}).items()]
-        named += [(key, Literal(SKOS_ALT_LABEL, name)) for key, names in (aliases or {}).items() for name in names]
-        named += literals
-        rows = literal_rows(
-            [entities.setdefault(key, len(entities)) for key, _ in named],
-            [literal.predicate for _, literal in named],
-            [literal.value for _, literal in named],
-            [literal.datatype for _, literal in named],
-            [literal.language for _, literal in named],
-        )
-        keys = (pa.array(list(vocabulary), pa.large_string()) for vocabulary in (entities, relations))
         predicates = predicates or Predicates()
+        facts = [*triples, *((entity, RDF_TYPE, kind) for entity, kind in (types or {}).items())]
+        said = [(key, Literal(RDFS_LABEL, label)) for key, label in (labels or {}).items()]
+        said += [(key, Literal(SKOS_ALT_LABEL, name)) for key, names in (aliases or {}).items() for name in names]
+        said += literals
+        parts = number(facts, said, entities, predicates)
         return cls.of_parts(
-            assemble(*keys, ids, rows, predicates),
-            language=language,
-            statements=len(statements) + len(named),
-            type_predicates=predicates.type,
+            parts, language=language, statements=len(facts) + len(said), type_predicates=predicates.type
         )
+
+    @classmethod
+    def from_statements(
+        cls, statements: Iterable[Statement], *, language: str = "en", predicates: Predicates | None = None
+    ) -> KnowledgeGraph:
+        """A graph in memory from RDF statements; the same as `kg.build.build` makes of them."""
+        predicates = predicates or Predicates()
+        triples, literals, total = sort_out(statements, predicates)
+        parts = number(triples, literals, (), predicates)
+        return cls.of_parts(parts, language=language, statements=total, type_predicates=predicates.type)
 
     @classmethod
     def of_parts(cls, parts: Parts, *, type_predicates: Sequence[str], **about: Any) -> KnowledgeGraph:
@@ -159,10 +147,12 @@ class KnowledgeGraph(Naming):
     def num_triples(self) -> int:
         return len(self.triples)
 
-    @cached_property
+    @property
     def adjacency(self) -> Adjacency:
-        """Where each entity's triples lie, as heads and as tails."""
-        return Adjacency.of(self.triples, self.num_entities)
+        """Where each entity's triples lie, as heads and as tails; in memory it is made when first needed."""
+        if self._adjacency is None:
+            self._adjacency = Adjacency.of(self.triples, self.num_entities)
+        return self._adjacency
 
     def out(self, entity: int) -> tuple[np.ndarray, np.ndarray]:
         """(relations, tails) of the triples with this head."""
@@ -176,9 +166,7 @@ class KnowledgeGraph(Naming):
 
     def degree(self, entity: int) -> int:
         """How many triples have the entity as head or tail; a loop counts twice."""
-        index = self.adjacency
-        outgoing = index.out_offsets[entity + 1] - index.out_offsets[entity]
-        return int(outgoing + index.in_offsets[entity + 1] - index.in_offsets[entity])
+        return self.adjacency.degree(entity)
 
     @cached_property
     def type_relations(self) -> np.ndarray:
@@ -199,13 +187,6 @@ class KnowledgeGraph(Naming):
         """The entities of a class, ascending."""
         relations, heads = self.into(kind)
         return np.unique(heads[np.isin(relations, self.type_relations)])
-
-    def search(self, prefix: str, limit: int = 10) -> list[int]:
-        """Entities with a name that starts with `prefix`, case-folded; short names first, then many triples."""
-        shortest: dict[int, int] = {}
-        for name, entity in self.parts.names.prefixed(prefix):
-            shortest[entity] = min(shortest.get(entity, len(name)), len(name))
-        return sorted(shortest, key=lambda entity: (shortest[entity], -self.degree(entity), entity))[:limit]
 
     def rows_of(self, relation: int) -> np.ndarray:
         """The rows of `triples` with one relation, ascending."""
@@ -264,32 +245,32 @@ class KnowledgeGraph(Naming):
 
     def to_networkx(self, *, rows: np.ndarray | None = None) -> networkx.MultiDiGraph:
         """See `kg.backends.networkx`."""
-        from kg.backends import BACKENDS
+        from kg.backends import NetworkX
 
-        return BACKENDS["networkx"]().export(self, rows=rows)
+        return NetworkX().export(self, rows=rows)
 
     def to_rdflib(self) -> rdflib.Graph:
         """See `kg.backends.rdflib`."""
-        from kg.backends import BACKENDS
+        from kg.backends import RDFLib
 
-        return BACKENDS["rdflib"]().export(self)
+        return RDFLib().export(self)
 
-    def to_pyg(self) -> torch_geometric.data.Data:
+    def to_pyg(self, *, inverse: bool = False) -> torch_geometric.data.Data:
         """See `kg.backends.pyg`."""
-        from kg.backends import BACKENDS
+        from kg.backends import PyG
 
-        return BACKENDS["pyg"]().export(self)
+        return PyG().export(self, inverse=inverse)
 
     @classmethod
     def from_networkx(cls, graph: networkx.MultiDiGraph) -> KnowledgeGraph:
         """See `kg.backends.networkx`."""
-        from kg.backends import BACKENDS
+        from kg.backends import NetworkX
 
-        return BACKENDS["networkx"]().load(graph)
+        return NetworkX().load(graph)
 
     @classmethod
     def from_rdflib(cls, graph: rdflib.Graph) -> KnowledgeGraph:
         """See `kg.backends.rdflib`."""
-        from kg.backends import BACKENDS
+        from kg.backends import RDFLib
 
-        return BACKENDS["rdflib"]().load(graph)
+        return RDFLib().load(graph)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from kg.arrays import Adjacency
 from kg.assemble import Parts
 from kg.errors import InputError
 from kg.literals import Literal, best_label, speaks
@@ -14,11 +16,16 @@ from kg.predicates import Role
 from kg.vocabulary import Vocabulary, did_you_mean, local_name
 
 
-class Naming:
+class Naming(ABC):
     """The half of `KnowledgeGraph` that deals in keys, names and literals."""
 
     parts: Parts
     meta: GraphMeta
+
+    @property
+    @abstractmethod
+    def adjacency(self) -> Adjacency:
+        """Where each entity's triples lie, as heads and as tails."""
 
     @property
     def entities(self) -> Vocabulary:
@@ -79,9 +86,22 @@ class Naming:
         """All literal statements of an entity, labels first."""
         return [literal for _, literal in self.parts.literals.rows(entity)]
 
+    def all_literals(self) -> Iterator[tuple[str, Literal]]:
+        """(key, literal) of all entities, then of the relations that are none, in constant memory."""
+        for keys, table in ((self.entities, self.parts.literals), (self.relations, self.parts.relations.literals)):
+            for subject, literal in table.iterate():
+                yield keys.key(subject), literal
+
     def find(self, name: str) -> np.ndarray:
         """The ids of all entities that have `name` as a label or alias in any language, case-folded."""
         return self.parts.names.find(name)
+
+    def search(self, prefix: str, limit: int = 10) -> list[int]:
+        """Entities with a name that starts with `prefix`, case-folded; short names first, then many triples."""
+        shortest: dict[int, int] = {}
+        for name, entity in self.parts.names.prefixed(prefix):
+            shortest[entity] = min(shortest.get(entity, len(name)), len(name))
+        return sorted(shortest, key=lambda entity: (shortest[entity], -self.adjacency.degree(entity), entity))[:limit]
 
     def resolve(self, entity: str | int) -> int:
         """An entity by id, key, or name.

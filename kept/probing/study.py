@@ -10,9 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from kept.probing.bootstrap import DRAWS, Interval, Sample, difference, interval
+from kept.probing.bootstrap import DRAWS, Interval, Sample, difference, intervals
 from kept.probing.rows import Figure
 from kept.probing.run import Outcome
 from kept.probing.scorers import ANSWER
@@ -76,16 +74,21 @@ class Study:
         """All totals and, for each task's headline metric, the macro mean and every relation."""
         rows = []
         for (task, split), runs in self._parts().items():
-            names = TASKS[task].metrics
+            headline, *others = TASKS[task].metrics
             for (arm, model), own in _by_model(runs).items():
-                samples = {name: _sample(own, split, name) for name in names}
-                rows += [self._row(task, split, None, arm, model, name, samples[name]) for name in names]
-                relations = np.unique(samples[names[0]].relations)
-                if len(relations) > 1:
-                    rows.append(self._row(task, split, None, arm, model, MACRO + names[0], samples[names[0]]))
-                for relation in relations[relations != ""].tolist():
-                    facts = samples[names[0]].facts[samples[names[0]].relations == relation]
-                    rows.append(self._row(task, split, relation, arm, model, names[0], samples[names[0]].of(facts)))
+                sample = _sample(own, split, headline)
+                found = intervals(sample, draws=self.draws)
+                about = (task, split, None, arm, model)
+                rows.append(_figure(*about, headline, found.micro, sample))
+                for metric in others:
+                    other = _sample(own, split, metric)
+                    rows.append(_figure(*about, metric, intervals(other, draws=self.draws).micro, other))
+                if len(found.within) > 1:
+                    rows.append(_figure(*about, MACRO + headline, found.macro, sample))
+                for relation, bounds in found.within.items():
+                    if relation:
+                        facts = sample.of(sample.facts[sample.relations == relation])
+                        rows.append(_figure(task, split, relation, arm, model, headline, bounds, facts))
         return rows
 
     def differences(self, arm: str, others: Iterable[str]) -> list[Figure]:
@@ -103,7 +106,7 @@ class Study:
                         continue
                     metric = TASKS[task].metrics[0]
                     one, two = _sample(mine, split, metric), _sample(models[other, rival], split, metric)
-                    found = difference(one, two, draws=self.draws)
+                    found = difference(one, two, draws=self.draws).micro
                     name = f"{arm}{VERSUS}{other}"
                     rows.append(_figure(task, split, None, name, model, metric + DIFFERENCE, found, one))
         return rows
@@ -115,13 +118,6 @@ class Study:
             for split in dict.fromkeys(run.outcome.splits.tolist()):
                 parts[run.outcome.task, split].append(run)
         return parts
-
-    def _row(
-        self, task: str, split: str, relation: str | None, arm: str, model: str, metric: str, sample: Sample
-    ) -> Figure:
-        average = "macro" if metric.startswith(MACRO) else "micro"
-        found = interval(sample, average=average, draws=self.draws)
-        return _figure(task, split, relation, arm, model, metric, found, sample)
 
 
 def _by_model(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:

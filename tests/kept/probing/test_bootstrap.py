@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kept.probing import bootstrap
-from kept.probing.bootstrap import CLUSTERED_FROM, Sample, difference, fact_weights, interval
+from kept.probing.bootstrap import CLUSTERED_FROM, Interval, Resamples, Sample, difference, intervals
 from kept.probing.metrics import macro, micro
 
 
@@ -38,6 +37,10 @@ def plain_bootstrap(one: Sample, other: Sample | None, average: str, draws: int,
     return low, high
 
 
+def interval(one: Sample, average: str = "micro", **options: int) -> Interval:
+    return getattr(intervals(one, **options), average)
+
+
 def random_arms(relations: int, size: int = 12) -> tuple[Sample, Sample]:
     rng = np.random.default_rng(3)
     names = [f"r{n}" for n in range(relations) for _ in range(size + n % 3)]
@@ -52,7 +55,7 @@ def test_intervals_equal_a_plain_bootstrap(relations: int, average: str) -> None
     one, other = random_arms(relations)
     single = interval(one, average=average, draws=4000)
     assert (single.low, single.high) == pytest.approx(plain_bootstrap(one, None, average, 1500, 1), abs=0.02)
-    both = difference(one, other, average=average, draws=4000)
+    both = getattr(difference(one, other, draws=4000), average)
     assert (both.low, both.high) == pytest.approx(plain_bootstrap(one, other, average, 1500, 1), abs=0.02)
 
 
@@ -61,7 +64,7 @@ def test_values_are_the_plain_means() -> None:
     mean = one.values.mean(axis=0)
     assert interval(one).value == pytest.approx(micro(mean))
     assert interval(one, average="macro").value == pytest.approx(macro(mean, one.relations))
-    assert difference(one, other).value == pytest.approx(micro(mean) - micro(other.values.mean(axis=0)))
+    assert difference(one, other).micro.value == pytest.approx(micro(mean) - micro(other.values.mean(axis=0)))
 
 
 def test_a_binomial_share_gets_its_textbook_width() -> None:
@@ -77,7 +80,7 @@ def test_pairing_cancels_what_is_hard_for_both() -> None:
     easier = hard.copy()
     easier[np.flatnonzero(hard == 0)[:9]] = 1.0
     one, other = sample(easier), sample(hard)
-    paired = difference(one, other)
+    paired = difference(one, other).micro
     assert paired.value == pytest.approx(9 / 300)
     assert paired.low > 0
     assert interval(one).low < interval(other).high  # Unpaired, the two intervals overlap.
@@ -85,7 +88,7 @@ def test_pairing_cancels_what_is_hard_for_both() -> None:
 
 def test_equal_arms_do_not_differ() -> None:
     one, _ = random_arms(3)
-    assert difference(one, one) == (0, 0, 0)
+    assert difference(one, one).micro == (0, 0, 0)
 
 
 def test_seeds_widen_the_interval() -> None:
@@ -99,8 +102,8 @@ def test_seeds_pair_when_both_arms_ran_the_same() -> None:
     base = np.random.default_rng(0).random((3, 100))
     drift = np.array([[0.0], [0.3], [0.6]])
     one, same, other = sample(base + drift + 0.01), sample(base + drift), sample(base + drift, seeds=(5, 6, 7))
-    assert difference(one, same).low > 0
-    assert difference(one, other).low < 0
+    assert difference(one, same).micro.low > 0
+    assert difference(one, other).micro.low < 0
 
 
 def test_runs_on_different_facts_are_stacked_and_compared_on_what_they_share() -> None:
@@ -110,25 +113,40 @@ def test_runs_on_different_facts_are_stacked_and_compared_on_what_they_share() -
     )
     assert interval(stacked).value == pytest.approx(2 / 3)
     other = Sample.stack([(0, np.array([0.0]), facts[:1], relations[:1])])
-    assert difference(stacked, other).value == 1.0
+    assert difference(stacked, other).micro.value == 1.0
     with pytest.raises(ValueError, match="share no fact"):
         difference(stacked, Sample.stack([(0, np.ones(1), np.array(["z"]), np.array(["r"]))]))
 
 
+def test_each_relation_has_an_interval_of_its_own() -> None:
+    for relations in (3, CLUSTERED_FROM):
+        one, other = random_arms(relations)
+        alone = one.of(one.facts[one.relations == "r1"])
+        own = intervals(one, draws=4000).within["r1"]
+        assert own.value == pytest.approx(interval(alone).value)
+        assert own[1:] == pytest.approx(interval(alone, draws=4000)[1:], abs=0.06)
+        gap = difference(one, other).within["r1"]
+        assert gap.value == pytest.approx(own.value - intervals(other).within["r1"].value)
+        assert gap.low < gap.value < gap.high
+
+
 def test_facts_are_drawn_within_relations_and_relations_as_wholes() -> None:
-    few = ("a", "a", "a", "b", "b", "b", "b", "b")
-    weights = fact_weights(few, 50, 0)
-    assert (weights[:, :3].sum(axis=1) == 3).all() and (weights[:, 3:].sum(axis=1) == 5).all()
-    many = tuple(f"r{n // 2}" for n in range(2 * CLUSTERED_FROM))
-    weights = fact_weights(many, 50, 0)
-    assert (weights[:, ::2] == weights[:, 1::2]).all() and weights.max() > 1
+    few = Resamples.draw(("a", "b", "a", "b", "b"), 50, 0)
+    assert (few.names, few.clusters) == (("a", "b"), None)
+    assert [places.tolist() for places in few.members] == [[0, 2], [1, 3, 4]]
+    assert [set(drawn.sum(axis=1)) for drawn in few.facts] == [{2}, {3}]
+    many = Resamples.draw([f"r{n // 2}" for n in range(2 * CLUSTERED_FROM)], 50, 0)
+    assert many.clusters is not None
+    assert set(many.clusters.sum(axis=1)) == {CLUSTERED_FROM} and many.clusters.max() > 1
+
+
+def test_a_relation_that_one_seed_lacks_counts_where_it_was_asked() -> None:
+    values = np.array([[1.0, 1.0, np.nan, np.nan], [0.0, 0.0, 1.0, 0.0]])
+    found = intervals(sample(values, ["a", "a", "b", "b"]))
+    assert found.micro.value == pytest.approx(3 / 6)
+    assert found.within["b"].value == 0.5 and np.isfinite(found.macro.low)
 
 
 def test_equal_seeds_give_equal_intervals() -> None:
     one, _ = random_arms(3)
-    assert interval(one, seed=4) == interval(one, seed=4) != interval(one, seed=5)
-
-
-def test_an_unknown_average_is_refused() -> None:
-    with pytest.raises(ValueError, match="micro"):
-        bootstrap.plain_mean(random_arms(3)[0], "median")
+    assert intervals(one, seed=4) == intervals(one, seed=4) != intervals(one, seed=5)

@@ -250,7 +250,8 @@ def deal(
     for relation in np.unique(first_relation[fixed < 0]):
         free = rng.permutation(np.flatnonzero((fixed < 0) & (first_relation == relation)))
         middle = np.cumsum(sizes[free]) - sizes[free] / 2
-        fixed[free] = np.minimum(np.searchsorted(bounds, middle / sizes[free].sum()), D)
+        # Systematic sampling with a random start: shares hold to one group, and a relation of one fact may go anywhere.
+        fixed[free] = np.minimum(np.searchsorted(bounds, (middle / sizes[free].sum() + rng.random()) % 1), D)
     parts = np.empty(len(group), dtype=np.int8)
     parts[order] = np.repeat(fixed, sizes)
     return parts

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
+
+from kg.errors import InputError, nearest
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
@@ -74,6 +76,22 @@ class Predicates:
     )
     type: tuple[str, ...] = (RDF_TYPE, WDT + "P31")
     same_as: tuple[str, ...] = (OWL + "sameAs",)
+
+    def preferring(self, role: str, predicate: str) -> Predicates:
+        """The same, with one more predicate in front of those of a role, and in no other.
+
+        >>> Predicates().preferring("label", "http://e.org/title").label[0]
+        'http://e.org/title'
+
+        Raises:
+            InputError: for an unknown role.
+        """
+        roles = [item.name for item in fields(self)]
+        if role not in roles:
+            raise InputError(f"predicate: no role is called {role!r}; {nearest(role, roles)}")
+        groups = {name: tuple(key for key in getattr(self, name) if key != predicate) for name in roles}
+        groups[role] = (predicate, *groups[role])
+        return Predicates(**groups)
 
     def groups(self) -> dict[Role, tuple[str, ...]]:
         """The predicates of literals by role."""

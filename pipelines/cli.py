@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from pipelines.build_kg import build_kg
 from pipelines.embed import embed
+from pipelines.kg_commands import app as kg_app
 from pipelines.link import link
 from pipelines.neighbors import neighbors
 
@@ -16,6 +18,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("build-kg")(build_kg)
+app.add_typer(kg_app, name="kg")
 app.command("embed")(embed)
 app.command("link")(link)
 app.command("neighbors")(neighbors)

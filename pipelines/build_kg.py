@@ -1,0 +1,110 @@
+"""`kept build-kg`: RDF dumps to a graph directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.options import Json, Out, Quiet, Resume, command, say
+
+if TYPE_CHECKING:
+    from kg.graph import KnowledgeGraph
+    from kg.predicates import Predicates
+
+
+@command
+def build_kg(
+    dumps: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DUMP...", help="RDF files, folders, globs, or - for standard input.", show_default=False
+        ),
+    ],
+    out: Out,
+    on_error: Annotated[
+        str, typer.Option(metavar="raise|skip", help="Stop at what cannot be read, or list it in rejected.tsv.")
+    ] = "raise",
+    max_errors: Annotated[int, typer.Option(help="With skip: stop after all past this many.")] = 10_000,
+    lang: Annotated[str, typer.Option("--lang", help="The language in which labels are shown.")] = "en",
+    keep_languages: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Keep only literals in these languages and untagged ones; default all."),
+    ] = None,
+    named_graphs: Annotated[
+        str, typer.Option(metavar="keep|drop", help="What becomes of statements in named graphs.")
+    ] = "keep",
+    predicate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=IRI",
+            help="Take a predicate as label, alias, description, image, type or same_as; may be repeated.",
+        ),
+    ] = None,
+    syntax: Annotated[str | None, typer.Option(help="The reader for all dumps; default by suffix.")] = None,
+    base: Annotated[str | None, typer.Option(help="The IRI for relative ones; default file:///NAME.")] = None,
+    workers: Annotated[int, typer.Option(help="Dumps read at the same time.")] = 1,
+    resume: Resume = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> dict[str, Any]:
+    """Build a graph from RDF dumps: N-Triples, N-Quads, Turtle, TriG, N3, RDF/XML, JSON-LD; plain, gz, bz2, xz, zst."""
+    import time
+
+    from kg.build import build
+    from kg.graph import KnowledgeGraph
+
+    started = time.perf_counter()
+    build(
+        dumps,
+        out,
+        on_error=on_error,
+        max_errors=max_errors,
+        language=lang,
+        languages=keep_languages.split(",") if keep_languages is not None else None,
+        named_graphs=named_graphs,
+        predicates=parse_predicates(predicate or []),
+        syntax=syntax,
+        base=base,
+        workers=workers,
+        resume=resume,
+    )
+    seconds = time.perf_counter() - started
+    kg = KnowledgeGraph.open(out)
+    tell(kg, out, seconds)
+    return {"out": str(out), "seconds": round(seconds, 3), **kg.meta.to_json()}
+
+
+def parse_predicates(settings: list[str]) -> Predicates:
+    """The default predicates with those of the command line in front."""
+    from kg.errors import InputError
+    from kg.predicates import Predicates
+
+    predicates = Predicates()
+    for setting in settings:
+        role, equals, iri = setting.partition("=")
+        if not equals or not iri:
+            raise InputError(f"--predicate {setting}: expected ROLE=IRI, for example label=http://example.org/name")
+        predicates = predicates.preferring(role, iri)
+    return predicates
+
+
+def tell(kg: KnowledgeGraph, out: Path, seconds: float) -> None:
+    """Counts, what was left out, and what to do next."""
+    from kg.build import REJECTED
+    from kg.statistics import label_candidates, labelled
+
+    meta = kg.meta
+    say(f"{meta.statements:,} statements in {seconds:.1f} s ({meta.statements / max(seconds, 1e-9):,.0f} a second)")
+    say(f"  {meta.entities:,} entities, {meta.relations:,} relations, {meta.triples:,} triples")
+    say(f"  {meta.literals:,} literals; {int(labelled(kg).sum()):,} entities have a label")
+    for reason, count in meta.skipped.items():
+        listed = f", listed in {out / REJECTED}" if reason == "malformed" else ""
+        say(f"  left out: {count:,} ({reason}{listed})")
+    for name, count in meta.counted.items():
+        say(f"  {count:,} statements {name}")
+    if labelled(kg).sum() < meta.entities / 2:
+        for candidate in label_candidates(kg)[:3]:
+            say(f"  perhaps these are labels: --predicate label={candidate}")
+    say(f"the graph is in {out}; next: kept kg info {out}, or kept embed {out} --out vectors")

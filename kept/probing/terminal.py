@@ -1,0 +1,89 @@
+"""Results for the terminal: the same tables as the report, in few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kept.probing.claims import claims
+from kept.probing.rows import Figure
+from kept.probing.study import VERSUS
+from kept.probing.tables import (
+    TELLING,
+    Line,
+    by_split,
+    by_task,
+    columns,
+    differences,
+    headline,
+    interval_text,
+    splits,
+    tasks,
+    value_text,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+def print_results(rows: Sequence[Figure], console: Console) -> None:
+    """The findings, every task's main figures, and what the differences say."""
+    for claim in claims(rows):
+        console.print(f"  {claim}", highlight=False)
+    for task in tasks(rows):
+        lines = by_split(rows, task)
+        shown = splits([row for line in lines for row in line.cells.values()])
+        if len(shown) > 1:
+            console.print(arms_table(f"{task}, {headline(task)}", lines, shown))
+    if len(tasks(rows)) > 1 or not any(len(line.cells) > 1 for line in by_split(rows, tasks(rows)[0])):
+        lines = by_task(rows)
+        console.print(arms_table("tasks", lines, columns(lines)))
+    if differences(rows):
+        console.print(differences_table(rows))
+
+
+def arms_table(title: str, lines: Sequence[Line], shown: Sequence[str | tuple[str, str]]) -> Table:
+    """A line for each arm, a column for each split or task, intervals below the values."""
+    table = _table(title)
+    table.add_column("")
+    for name in shown:
+        table.add_column("\n".join(name) if isinstance(name, tuple) else name, justify="right", no_wrap=True)
+    for line in lines:
+        style = "bold" if line.arm in ("fused", "swapped") else "dim" if line.gated else None
+        name = f"{line.arm}\n[red]A = {line.known:.3f}[/red]" if line.gated and line.known is not None else line.arm
+        cells = [line.cells.get(column) for column in shown]
+        table.add_row(name, *(figure_text(cell) for cell in cells), style=style)
+    return table
+
+
+def figure_text(row: Figure | None) -> str:
+    """A value with its interval in dim figures below."""
+    if row is None:
+        return ""
+    bounds = interval_text(row).replace(" to ", "–")
+    return f"{value_text(row)}\n[dim]{bounds}[/dim]" if bounds else value_text(row)
+
+
+def differences_table(rows: Sequence[Figure]) -> Table:
+    """What each difference says, on the split of each task that tells most."""
+    table = _table("differences in percentage points")
+    for name in ("task", "split", "arm", "against"):
+        table.add_column(name)
+    table.add_column("difference", justify="right")
+    table.add_column("95% interval", justify="right")
+    table.add_column("")
+    for row, said in differences(rows):
+        if row.split in (*TELLING, "D"):
+            one, _, other = row.arm.partition(VERSUS)
+            colour = {"higher": "green", "lower": "red"}.get(said, "dim")
+            numbers = value_text(row, signed=True), interval_text(row, signed=True)
+            table.add_row(row.task, row.split, one, other, *numbers, f"[{colour}]{said}[/{colour}]")
+    return table
+
+
+def _table(title: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)

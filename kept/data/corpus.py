@@ -11,7 +11,7 @@ import numpy as np
 
 from kept.data.leaks import Leaks, count_leaks
 from kept.data.record import Record
-from kept.data.sources import SOURCES, World
+from kept.data.sources import SOURCES, Sayable
 
 if TYPE_CHECKING:
     from kept.linking import Linker
@@ -23,7 +23,7 @@ DEFAULT_SOURCES: Mapping[str, Mapping[str, Any]] = {"facts": {}, "captions": {},
 
 
 @dataclass(frozen=True)
-class Corpus:
+class RecordSet:
     """Training records, the entities whose pictures are kept for probes, and the leak count (0 when all is well)."""
 
     records: list[Record]
@@ -44,7 +44,7 @@ def build_corpus(
     probe_entities: Sequence[int] = (),
     sources: Mapping[str, Mapping[str, Any]] = DEFAULT_SOURCES,
     seed: int = 0,
-) -> Corpus:
+) -> RecordSet:
     """Make the records of all sources and count their leaks.
 
     Args:
@@ -55,9 +55,9 @@ def build_corpus(
     >>> corpus.leaks.total                                                                # doctest: +SKIP
     0
     """
-    world = World(kg, split, templates, linker, frozenset(probe_entities), seed)
+    world = Sayable(kg, split, templates, linker, frozenset(probe_entities), seed)
     records = [record for name, options in sources.items() for record in SOURCES[name](**options).records(world)]
-    return Corpus(records, tuple(sorted(probe_entities)), count_leaks(records, kg, split))
+    return RecordSet(records, tuple(sorted(probe_entities)), count_leaks(records, kg, split))
 
 
 def choose_probe_entities(

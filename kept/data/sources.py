@@ -26,8 +26,8 @@ MAX_LINE = 100_000
 
 
 @dataclass
-class World:
-    """What records are made from.
+class Sayable:
+    """What records are made from: a graph, which of its facts may be said, and how.
 
     Args:
         kg: the whole graph.
@@ -54,14 +54,14 @@ class World:
 class Source(Protocol):
     """Makes records: the same ones in the same order for equal worlds and options, each under an id of its own."""
 
-    def records(self, world: World) -> Iterator[Record]:
+    def records(self, world: Sayable) -> Iterator[Record]:
         """Yield the records."""
 
 
 SOURCES: Registry[type[Source]] = Registry("source")
 
 
-def linked(world: World, text: str, head: Span | None, tail: Span | None) -> dict[str, object]:
+def linked(world: Sayable, text: str, head: Span | None, tail: Span | None) -> dict[str, object]:
     """The fields of a text: its mentions by the linker, and which of them lie where head and tail were written."""
     mentions = tuple(world.linker.link(text))
     places = {(mention.start, mention.end): place for place, mention in enumerate(mentions)}
@@ -94,7 +94,7 @@ class Facts:
     parts: tuple[str, ...] = ("A", "C")
     wordings: int | None = None
 
-    def records(self, world: World) -> Iterator[Record]:
+    def records(self, world: Sayable) -> Iterator[Record]:
         kg = world.kg
         for row in world.split.rows(*self.parts).tolist():
             head, relation, tail = kg.triples[row].tolist()
@@ -118,7 +118,7 @@ class Captions:
 
     wordings: int | None = None
 
-    def records(self, world: World) -> Iterator[Record]:
+    def records(self, world: Sayable) -> Iterator[Record]:
         kg = world.kg
         silent = set(world.split.held_out.tolist())
         for entity in range(kg.num_entities):
@@ -144,13 +144,13 @@ class Captions:
 class PictureFacts:
     """Pictures with facts of what they show, which the text does not name: "the capital of this country is Paris".
 
-    Entities in `World.name_only` get none: what is known of them must come from elsewhere.
+    Entities in `Sayable.name_only` get none: what is known of them must come from elsewhere.
     """
 
     parts: tuple[str, ...] = ("A",)
     wordings: int | None = None
 
-    def records(self, world: World) -> Iterator[Record]:
+    def records(self, world: Sayable) -> Iterator[Record]:
         kg = world.kg
         for row in world.split.rows(*self.parts).tolist():
             head, relation, tail = kg.triples[row].tolist()
@@ -184,7 +184,7 @@ class Texts:
     paths: tuple[str, ...] = ()
     max_line: int = MAX_LINE
 
-    def records(self, world: World) -> Iterator[Record]:
+    def records(self, world: Sayable) -> Iterator[Record]:
         yield from text_records(self.paths, world.linker, self.max_line)
 
 
@@ -195,7 +195,7 @@ class Records:
 
     folder: str = ""
 
-    def records(self, world: World) -> Iterator[Record]:
+    def records(self, world: Sayable) -> Iterator[Record]:
         yield from read_records(self.folder)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from kept.data.leaks import count_leaks
 from kept.data.record import Record, write_records
-from kept.data.sources import SOURCES, Captions, Facts, PictureFacts, Records, Texts, World
+from kept.data.sources import SOURCES, Captions, Facts, PictureFacts, Records, Sayable, Texts
 from kept.linking import Linker
 from kg import InputError
 from tests.contracts import Contract
@@ -17,10 +17,10 @@ from tests.worlds import toy_graph, toy_split, toy_templates
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> Sayable:
     kg = toy_graph()
     split = toy_split(kg, seed=4)
-    return World(kg, split, toy_templates(tmp_path), Linker.from_graph(split.graph(kg)))
+    return Sayable(kg, split, toy_templates(tmp_path), Linker.from_graph(split.graph(kg)))
 
 
 class SourceContract(Contract):
@@ -35,26 +35,26 @@ class SourceContract(Contract):
     def source(self, tmp_path: Path) -> Any:
         return SOURCES[self.member](**self.options(tmp_path))
 
-    def test_comes_again_alike(self, source: Any, world: World) -> None:
+    def test_comes_again_alike(self, source: Any, world: Sayable) -> None:
         first = list(source.records(world))
         assert first
         assert list(source.records(world)) == first
 
-    def test_ids_are_unique(self, source: Any, world: World) -> None:
+    def test_ids_are_unique(self, source: Any, world: Sayable) -> None:
         ids = [record.id for record in source.records(world)]
         assert len(ids) == len(set(ids))
 
-    def test_mentions_lie_in_the_text_and_name_their_entity(self, source: Any, world: World) -> None:
+    def test_mentions_lie_in_the_text_and_name_their_entity(self, source: Any, world: Sayable) -> None:
         for record in source.records(world):
             for mention in record.mentions:
                 assert record.text is not None
                 names = [name.casefold() for name in world.kg.names(mention.entity)]
                 assert record.text[mention.start : mention.end].casefold() in names
 
-    def test_says_nothing_hidden(self, source: Any, world: World) -> None:
+    def test_says_nothing_hidden(self, source: Any, world: Sayable) -> None:
         assert count_leaks(source.records(world), world.kg, world.split).examples == []
 
-    def test_survives_the_disk(self, source: Any, world: World, tmp_path: Path) -> None:
+    def test_survives_the_disk(self, source: Any, world: Sayable, tmp_path: Path) -> None:
         made = list(source.records(world))
         write_records(tmp_path / "again", made)
         assert list(SOURCES["records"](folder=str(tmp_path / "again")).records(world)) == made
@@ -63,7 +63,7 @@ class SourceContract(Contract):
 class TestFacts(SourceContract):
     member = "facts"
 
-    def test_states_every_fact_of_its_parts_in_every_wording(self, world: World) -> None:
+    def test_states_every_fact_of_its_parts_in_every_wording(self, world: Sayable) -> None:
         made = list(Facts().records(world))
         said = {(row, text) for row, text in ((record.triples[0], record.text) for record in made)}
         expected = sum(
@@ -72,13 +72,13 @@ class TestFacts(SourceContract):
         )
         assert len(made) == len(said) == expected
 
-    def test_head_and_tail_point_at_what_was_meant(self, world: World) -> None:
+    def test_head_and_tail_point_at_what_was_meant(self, world: Sayable) -> None:
         for record in Facts().records(world):
             assert record.head is not None and record.tail is not None
             linked = record.mentions[record.head].entity, record.mentions[record.tail].entity
             assert linked == (record.triples[0][0], record.triples[0][2])
 
-    def test_takes_some_wordings_by_lot(self, world: World) -> None:
+    def test_takes_some_wordings_by_lot(self, world: Sayable) -> None:
         few = list(Facts(wordings=1).records(world))
         rows = [record.id.split("/")[1] for record in few]
         assert len(rows) == len(set(rows))
@@ -86,7 +86,7 @@ class TestFacts(SourceContract):
         others = list(Facts(wordings=1).records(replace(world, seed=9)))
         assert [record.id for record in few] != [record.id for record in others]
 
-    def test_can_state_b_for_the_verbalised_arm(self, world: World) -> None:
+    def test_can_state_b_for_the_verbalised_arm(self, world: Sayable) -> None:
         made = list(Facts(parts=("B-dev", "B-test")).records(world))
         assert count_leaks(made, world.kg, world.split).total >= len(made) > 0
 
@@ -94,7 +94,7 @@ class TestFacts(SourceContract):
 class TestCaptions(SourceContract):
     member = "captions"
 
-    def test_every_picture_but_those_of_held_out_entities(self, world: World) -> None:
+    def test_every_picture_but_those_of_held_out_entities(self, world: Sayable) -> None:
         shown = {record.depicts for record in Captions().records(world)}
         pictured = {entity for entity in range(world.kg.num_entities) if world.kg.images(entity)}
         assert shown == pictured - set(world.split.held_out.tolist())
@@ -103,14 +103,14 @@ class TestCaptions(SourceContract):
 class TestPictureFacts(SourceContract):
     member = "picture-facts"
 
-    def test_the_text_does_not_name_what_is_shown(self, world: World) -> None:
+    def test_the_text_does_not_name_what_is_shown(self, world: Sayable) -> None:
         for record in PictureFacts().records(world):
             assert record.depicts == record.triples[0][0]
             assert record.head is None and record.tail is not None
             assert record.mentions[record.tail].entity == record.triples[0][2]
             assert world.kg.label(record.depicts) not in (record.text or "")
 
-    def test_probe_pictures_get_no_facts(self, world: World) -> None:
+    def test_probe_pictures_get_no_facts(self, world: Sayable) -> None:
         first = next(iter(PictureFacts().records(world))).depicts
         assert first is not None
         spared = replace(world, name_only=frozenset([first]))
@@ -125,13 +125,13 @@ class TestTexts(SourceContract):
         (folder / "corpus.txt").write_text("Paris!\n\nA dog in Rome\r\nlast line", encoding="utf-8")
         return {"paths": (str(folder / "corpus.txt"),)}
 
-    def test_one_record_a_line(self, source: Texts, world: World) -> None:
+    def test_one_record_a_line(self, source: Texts, world: Sayable) -> None:
         made = list(source.records(world))
         assert [record.text for record in made] == ["Paris!", "A dog in Rome", "last line"]
         assert [record.id.rsplit(":", 1)[1] for record in made] == ["1", "3", "4"]
         assert [len(record.mentions) for record in made] == [1, 2, 0]
 
-    def test_bad_files_are_named_with_their_line(self, world: World, tmp_path: Path) -> None:
+    def test_bad_files_are_named_with_their_line(self, world: Sayable, tmp_path: Path) -> None:
         def complaint(write: Callable[[Path], object]) -> str:
             write(tmp_path / "bad.txt")
             with pytest.raises(InputError) as caught:
@@ -150,5 +150,5 @@ class TestRecords(SourceContract):
         write_records(folder / "made", [Record(id="a", text="Nothing"), Record(id="b")])
         return {"folder": str(folder / "made")}
 
-    def test_reads_what_was_written(self, source: Records, world: World) -> None:
+    def test_reads_what_was_written(self, source: Records, world: Sayable) -> None:
         assert [record.id for record in source.records(world)] == ["a", "b"]

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from kept.probing.rows import Figure, select
+from kept.probing.scorers import ANSWER
 from kept.probing.study import ARMS, GATE, VERSUS
 from kept.probing.svg import whisker
 from kept.probing.tables import (
     SPLITS,
-    TELLING,
     Line,
     arms,
     by_relation,
@@ -22,6 +22,7 @@ from kept.probing.tables import (
     headline,
     interval_text,
     local_name,
+    models,
     splits,
     tasks,
     telling_split,
@@ -125,7 +126,7 @@ def arms_side_by_side(rows: Sequence[Figure]) -> str:
 
 def every_task(rows: Sequence[Figure]) -> str:
     """Every task on the split that tells most about it, all arms beside each other."""
-    lines = by_task([row for row in rows if row.task != "swap"])
+    lines = by_task(rows, without=("swap",))
     shown = columns(lines)
     if len(shown) < 2:
         return ""
@@ -178,7 +179,7 @@ def comparisons(rows: Sequence[Figure]) -> str:
         rivals = list(dict.fromkeys(row.arm.partition(VERSUS)[2] for row, _ in own))
         lines: dict[tuple[str, str], dict[str, tuple[Figure, str]]] = {}
         for row, said in own:
-            telling = telling_split(select(rows, task=row.task), row.task, TELLING)
+            telling = telling_split(rows, row.task)
             if row.task == "facts" or row.split == telling:
                 lines.setdefault((row.task, row.split), {})[row.arm.partition(VERSUS)[2]] = (row, said)
         body = [
@@ -208,7 +209,7 @@ def relations(rows: Sequence[Figure]) -> str:
     """The factual probe relation by relation, on the split that counts."""
     if "facts" not in tasks(rows):
         return ""
-    split = telling_split(select(rows, task="facts"), "facts", TELLING)
+    split = telling_split(rows, "facts")
     found = by_relation(rows, "facts", split)
     if not found:
         return ""
@@ -229,8 +230,9 @@ def relations(rows: Sequence[Figure]) -> str:
 def routes(rows: Sequence[Figure]) -> str:
     """The ways by which models answer; restricted candidates, unrestricted ones and a new wording beside each other."""
     lines = {task: by_split(rows, task, routes=True) for task in ROUTED}
-    names = [(line.arm, line.model) for line in lines["facts"] if ":" in line.model]
-    if len({model for _, model in names}) < 2:
+    several = {arm for arm in arms(rows) if len(models(select(rows, task="facts"), arm)) > 1}
+    names = [(line.arm, line.model) for line in lines["facts"] if line.arm in several]
+    if not names:
         return ""
     shown = {task: [split for split in columns(own) if split != "B-dev"] for task, own in lines.items() if own}
     cells = {(task, line.arm, line.model): line.cells for task, own in lines.items() for line in own}
@@ -242,7 +244,7 @@ def routes(rows: Sequence[Figure]) -> str:
         for task, split in places:
             figure = cells.get((task, arm, model), {}).get(split)
             numbers += f'<td class="{number_class(shown, task, split)}">{value_text(figure) if figure else ""}</td>'
-        name, route = "" if again else escape(arm), escape(model.partition(":")[2])
+        name, route = "" if again else escape(arm), escape(model.partition(":")[2] or ANSWER)
         body.append(f'<tr{" class=again" if again else ""}><th scope="row">{name}</th><td>{route}</td>{numbers}</tr>')
     over = "".join(f'<th colspan="{len(own)}" class="over">{ROUTED[task]}</th>' for task, own in shown.items())
     heads = [f'<th class="{number_class(shown, task, split)}">{escape(split)}</th>' for task, split in places]

@@ -57,7 +57,8 @@ def evaluate(
     Raises:
         ValueError: when a scorer gives a NaN, or not one score per candidate.
     """
-    keys = [request_key(item, probe.spaces, scorer.fingerprint, probe.version) for item in probe.items]
+    fingerprint = scorer.fingerprint
+    keys = [request_key(item, probe.spaces, fingerprint, probe.version) for item in probe.items]
     todo = {key: item for key, item in zip(keys, probe.items, strict=True) if key not in store}
     with progress() as display:
         bar = display.add_task(label or f"probing {probe.task}", total=len(todo))

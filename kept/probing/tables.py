@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kept.probing.rows import Figure, Results, select
-from kept.probing.study import ARMS, DIFFERENCE, GATE, MACRO, TRAINED, VERSUS, known, verdict
+from kept.probing.study import ARMS, DIFFERENCE, GATE, TRAINED, VERSUS, known, verdict
 from kept.probing.tasks import TASKS
 
 SPLITS = {
@@ -84,10 +84,10 @@ def by_split(rows: Sequence[Figure], task: str, *, routes: bool = False) -> list
     return lines
 
 
-def by_task(rows: Sequence[Figure], *, prefer: Sequence[str] = TELLING) -> list[Line]:
-    """A line for each arm, a column for each task, on the split that tells most about it."""
-    totals = [row for row in rows if row.relation is None and row.metric == headline(row.task)]
-    chosen = {task: telling_split(totals, task, prefer) for task in tasks(totals)}
+def by_task(rows: Sequence[Figure], *, without: Collection[str] = ()) -> list[Line]:
+    """A line for each arm, a column (task, split) for each task, on the split that tells most about it."""
+    totals = [row for row in rows if row.task not in without and is_headline(row)]
+    chosen = {task: telling_split(totals, task) for task in tasks(totals)}
     lines = []
     for arm in arms(totals):
         model = main_model(totals, arm) or ""
@@ -96,10 +96,10 @@ def by_task(rows: Sequence[Figure], *, prefer: Sequence[str] = TELLING) -> list[
     return lines
 
 
-def telling_split(rows: Sequence[Figure], task: str, prefer: Sequence[str]) -> str:
-    """The preferred split of a task, or the first it has."""
+def telling_split(rows: Sequence[Figure], task: str) -> str:
+    """The split that tells most about a task, or the first it has."""
     found = splits(select(rows, task=task))
-    return next((split for split in prefer if split in found), found[0])
+    return next((split for split in TELLING if split in found), found[0])
 
 
 def by_relation(rows: Sequence[Figure], task: str, split: str) -> dict[str, dict[str, Figure]]:
@@ -166,5 +166,5 @@ def _place(row: Figure) -> tuple[str | None, ...]:
 
 
 def is_headline(row: Figure) -> bool:
-    """Whether a row is a total of its task's headline metric (not a macro mean, not a difference)."""
-    return row.relation is None and row.metric == headline(row.task) and not row.metric.startswith(MACRO)
+    """Whether a row is a total of its task's headline metric, and no macro mean or difference."""
+    return row.relation is None and row.metric == headline(row.task)

@@ -9,7 +9,6 @@ from kept.probing.claims import claims
 from kept.probing.rows import Figure
 from kept.probing.study import VERSUS
 from kept.probing.tables import (
-    TELLING,
     Line,
     by_split,
     by_task,
@@ -19,6 +18,7 @@ from kept.probing.tables import (
     interval_text,
     splits,
     tasks,
+    telling_split,
     value_text,
 )
 
@@ -26,19 +26,22 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+IN_FULL = ("facts", "swap")
+"""The tasks that are shown on all splits."""
+
 
 def print_results(rows: Sequence[Figure], console: Console) -> None:
     """The findings, every task's main figures, and what the differences say."""
     for claim in claims(rows):
         console.print(f"  {claim}", highlight=False)
-    for task in tasks(rows):
+    named = tasks(rows)
+    for task in named if len(named) == 1 else [task for task in IN_FULL if task in named]:
         lines = by_split(rows, task)
         shown = splits([row for line in lines for row in line.cells.values()])
-        if len(shown) > 1:
-            console.print(arms_table(f"{task}, {headline(task)}", lines, shown))
-    if len(tasks(rows)) > 1 or not any(len(line.cells) > 1 for line in by_split(rows, tasks(rows)[0])):
-        lines = by_task(rows)
-        console.print(arms_table("tasks", lines, columns(lines)))
+        console.print(arms_table(f"{task}, {headline(task)}", lines, shown))
+    if len(named) > 1 and set(named) - set(IN_FULL):
+        lines = by_task(rows, without=IN_FULL)
+        console.print(arms_table("other tasks", lines, columns(lines)))
     if differences(rows):
         console.print(differences_table(rows))
 
@@ -74,7 +77,7 @@ def differences_table(rows: Sequence[Figure]) -> Table:
     table.add_column("95% interval", justify="right")
     table.add_column("")
     for row, said in differences(rows):
-        if row.split in (*TELLING, "D"):
+        if row.split == telling_split(rows, row.task) or (row.task, row.split) == ("facts", "D"):
             one, _, other = row.arm.partition(VERSUS)
             colour = {"higher": "green", "lower": "red"}.get(said, "dim")
             numbers = value_text(row, signed=True), interval_text(row, signed=True)

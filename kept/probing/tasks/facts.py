@@ -33,13 +33,19 @@ class Facts(Task):
     parts: ClassVar[tuple[str, ...]] = PARTS
     restricted: ClassVar[bool] = True
     held_out_wording: ClassVar[bool] = False
+    most: ClassVar[int | None] = None
+    """How many facts of a part are asked at most, drawn at random."""
 
     def build(self, world: World) -> ProbeSet:
         triples, dropped, items = np.asarray(world.graph.triples), Counter[str](), []
         in_text = np.zeros(world.graph.num_entities, dtype=bool)
         in_text[triples[world.split.rows("A", "C")][:, [0, 2]]] = True
         for part in self.parts:
-            for row in self.rows(world, part).tolist():
+            rows = self.rows(world, part)
+            if self.most is not None and len(rows) > self.most:
+                dropped["beyond the facts drawn"] += len(rows) - self.most
+                rows = np.sort(world.rng(self.name, part).permutation(rows)[: self.most])
+            for row in rows.tolist():
                 head, relation, tail = triples[row].tolist()
                 key = world.graph.relations.key(relation)
                 query = self.query(world, key, head, fact=self.fact(world, row))
@@ -101,9 +107,13 @@ class Facts(Task):
 
 @TASKS.register("facts-unrestricted")
 class UnrestrictedFacts(Facts):
-    """The same questions as `facts` with every entity a candidate, so that knowing the type is part of the task."""
+    """The questions of `facts` with every entity a candidate, so that knowing the type is part of the task.
+
+    At most 300 facts of a part are asked, for every candidate's score is kept on disk.
+    """
 
     restricted = False
+    most = 300
 
 
 @TASKS.register("facts-paraphrase")

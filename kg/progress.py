@@ -38,7 +38,9 @@ def progress() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(), transient=True, disable=is_quiet()) as display:
+    screen = console()
+    # on a pipe there is nothing to redraw, and rich would leave an empty line behind
+    with Progress(*columns, console=screen, transient=True, disable=is_quiet() or not screen.is_terminal) as display:
         yield display
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -61,16 +61,17 @@ class Source(Protocol):
 SOURCES: Registry[type[Source]] = Registry("source")
 
 
-def linked(world: Sayable, text: str, head: Span | None, tail: Span | None) -> dict[str, object]:
-    """The fields of a text: its mentions by the linker, and which of them lie where head and tail were written."""
+def written(world: Sayable, text: str, head: Span | None, tail: Span | None, **about: Any) -> Record:
+    """A record of a text, its mentions by the linker; `head` and `tail` are the spans where these were written."""
     mentions = tuple(world.linker.link(text))
     places = {(mention.start, mention.end): place for place, mention in enumerate(mentions)}
-    return {
-        "text": text,
-        "mentions": mentions,
-        "head": None if head is None else places.get(head),
-        "tail": None if tail is None else places.get(tail),
-    }
+    return Record(
+        text=text,
+        mentions=mentions,
+        head=None if head is None else places.get(head),
+        tail=None if tail is None else places.get(tail),
+        **about,
+    )
 
 
 def chosen(templates: tuple[str, ...], limit: int | None, seed: int, key: int) -> list[tuple[int, str]]:
@@ -103,11 +104,8 @@ class Facts:
                 continue
             for number, template in chosen(world.templates[key].train, self.wordings, world.seed, row):
                 sentence = verbalize(template, world.labels[head], world.labels[tail])
-                yield Record(
-                    id=f"fact/{row}/{number}",
-                    source="fact",
-                    triples=((head, relation, tail),),
-                    **linked(world, *sentence),  # type: ignore[arg-type]
+                yield written(
+                    world, *sentence, id=f"fact/{row}/{number}", source="fact", triples=((head, relation, tail),)
                 )
 
 
@@ -122,21 +120,15 @@ class Captions:
         kg = world.kg
         silent = set(world.split.held_out.tolist())
         for entity in range(kg.num_entities):
-            if entity in silent:
+            kinds = [key for key in kg.entities.keys(kg.types(entity)) if key in world.templates.captions]
+            if entity in silent or not kinds:
                 continue
-            templates = {kg.entities.key(kind): kind for kind in kg.types(entity).tolist()}
-            kinds = [key for key in templates if key in world.templates.captions]
-            for image in kg.images(entity) if kinds else ():
-                wordings = world.templates.captions[kinds[0]].train
-                for number, template in chosen(wordings, self.wordings, world.seed, entity):
+            wordings = chosen(world.templates.captions[kinds[0]].train, self.wordings, world.seed, entity)
+            for picture, image in enumerate(kg.images(entity)):
+                for number, template in wordings:
                     text, span = caption(template, world.labels[entity])
-                    yield Record(
-                        id=f"caption/{entity}/{number}",
-                        source="caption",
-                        image=image,
-                        depicts=entity,
-                        **linked(world, text, span, None),  # type: ignore[arg-type]
-                    )
+                    about = {"id": f"caption/{entity}/{picture}/{number}", "source": "caption"}
+                    yield written(world, text, span, None, image=image, depicts=entity, **about)
 
 
 @SOURCES.register("picture-facts")
@@ -161,13 +153,16 @@ class PictureFacts:
             templates = world.templates[key]
             for number, template in chosen(templates.train, self.wordings, world.seed, row):
                 sentence = about_picture(templates, template, world.labels[tail])
-                yield Record(
+                yield written(
+                    world,
+                    sentence.text,
+                    None,
+                    sentence.tail_span,
                     id=f"picture-fact/{row}/{number}",
                     source="picture-fact",
+                    triples=((head, relation, tail),),
                     image=images[0],
                     depicts=head,
-                    triples=((head, relation, tail),),
-                    **linked(world, sentence.text, None, sentence.tail_span),  # type: ignore[arg-type]
                 )
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import typer
 
 from pipelines.build_kg import build_kg
+from pipelines.compare import compare
 from pipelines.embed import embed
 from pipelines.kg_commands import app as kg_app
 from pipelines.link import link
 from pipelines.neighbors import neighbors
+from pipelines.probe import probe
+from pipelines.report import report
+from pipelines.tasks import parts, tasks
 
 app = typer.Typer(
     name="kept",
@@ -23,6 +27,11 @@ app.add_typer(kg_app, name="kg")
 app.command("embed")(embed)
 app.command("link")(link)
 app.command("neighbors")(neighbors)
+app.command("probe")(probe)
+app.command("compare")(compare)
+app.command("report")(report)
+app.command("tasks")(tasks)
+app.command("parts")(parts)
 
 
 def main() -> None:

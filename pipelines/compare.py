@@ -51,7 +51,7 @@ def numbers(one: Figure, other: Figure) -> dict[str, Any]:
 
 
 def says(one: Figure, other: Figure) -> str:
-    """ "equal", "apart" where the two intervals do not meet, "overlapping" where they do, or "unknown" without any.
+    """Equal; apart, where the intervals do not meet; overlapping, where they do; unknown, where one has none.
 
     Intervals that meet do not prove equality: for a paired test run both arms in one study.
     """

@@ -21,7 +21,7 @@ VECTORS = "vectors.safetensors"
 @command
 def probe(
     subject: Annotated[
-        Path, typer.Argument(metavar="MODEL|VECTORS", help="A saved model, or vectors of `kept embed`.")
+        Path, typer.Argument(metavar="MODEL|VECTORS", help="A saved model, or entity vectors.")
     ],
     out: Out,
     world: Annotated[Path, typer.Option("--world", help="The world.json that says what is true.", show_default=False)],

@@ -52,6 +52,7 @@ class NameFinder:
     """
 
     def __init__(self, kg: KnowledgeGraph) -> None:
+        self.kg = kg
         self.bearers: dict[tuple[str, ...], set[int]] = {}
         self.longest: dict[str, int] = {}
         for entity in range(kg.num_entities):

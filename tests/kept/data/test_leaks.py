@@ -116,6 +116,25 @@ def test_pictures_for_probes(kg: KnowledgeGraph) -> None:
     assert kg.entities.id("GN") not in choose_probe_entities(kg, split, "capital", count=99)
 
 
+def test_no_wording_of_the_world_names_anything() -> None:
+    from importlib.resources import files
+
+    from kg.verbalize import Templates, about_picture, caption, verbalize
+
+    finder = NameFinder(KnowledgeGraph.open(real_world() / "world.kg"))
+    templates = Templates.load(Path(str(files("data_scripts"))) / "world_templates.yaml")
+    said = []
+    for wordings in templates.values():
+        for template in (*wordings.train, *wordings.held_out):
+            said += [verbalize(template, "Xxx", "Yyy").text, about_picture(wordings, template, "Yyy").text]
+    for captions in templates.captions.values():
+        said += [caption(template, "Xxx")[0] for template in (*captions.train, *captions.held_out)]
+    classes = {"country", "province", "city", "language", "currency", "region", "subregion", "demonym"}
+    for text in said:
+        named = {finder.kg.label(entity) for entity in finder.entities(text)}
+        assert named <= classes, text
+
+
 def test_the_corpus_of_the_real_world() -> None:
     from importlib.resources import files
 

@@ -178,15 +178,19 @@ class KnowledgeGraph(Naming):
         """The first of `type_relations`, or None where a graph has no types."""
         return int(self.type_relations[0]) if len(self.type_relations) else None
 
+    def is_type(self, relations: np.ndarray) -> np.ndarray:
+        """Which of the relations say what an entity is, (n,) bool."""
+        return (relations[:, None] == self.type_relations).any(axis=1)
+
     def types(self, entity: int) -> np.ndarray:
         """The entities that are given as classes of this one, ascending."""
         relations, tails = self.out(entity)
-        return np.unique(tails[np.isin(relations, self.type_relations)])
+        return np.unique(tails[self.is_type(relations)])
 
     def of_type(self, kind: int) -> np.ndarray:
         """The entities of a class, ascending."""
         relations, heads = self.into(kind)
-        return np.unique(heads[np.isin(relations, self.type_relations)])
+        return np.unique(heads[self.is_type(relations)])
 
     def rows_of(self, relation: int) -> np.ndarray:
         """The rows of `triples` with one relation, ascending."""

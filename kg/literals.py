@@ -46,6 +46,8 @@ class LiteralTable:
     def __init__(self, table: pa.Table, offsets: np.ndarray) -> None:
         self.table = table
         self.offsets = offsets
+        self._columns = [one_array(table[name]) for name in ("predicate", "value", "datatype", "language")]
+        self._roles = table["role"].to_numpy()
 
     @classmethod
     def of(cls, rows: pa.Table, num_subjects: int, predicates: Predicates) -> LiteralTable:
@@ -77,23 +79,29 @@ class LiteralTable:
     def __len__(self) -> int:
         return len(self.table)
 
-    def rows(self, subject: int) -> list[tuple[Role, Literal]]:
-        """The literals of one subject with their roles, labels first."""
+    def rows(self, subject: int, first: Role = Role.LABEL, last: Role = Role.OTHER) -> list[Literal]:
+        """The literals of one subject with roles from `first` to `last`; without these, all, labels first."""
         start, stop = int(self.offsets[subject]), int(self.offsets[subject + 1])
-        if start == stop:
+        if (first, last) != (Role.LABEL, Role.OTHER):
+            roles = self._roles[start:stop]
+            start, stop = (
+                start + int(roles.searchsorted(int(first))),
+                start + int(roles.searchsorted(int(last), "right")),
+            )
+        if start >= stop:
             return []
-        return list(_literals(self.table.slice(start, stop - start)))
+        return list(map(Literal, *(column.slice(start, stop - start).to_pylist() for column in self._columns)))
 
     def iterate(self) -> Iterator[tuple[int, Literal]]:
         """(subject, literal) over the whole table, in constant memory."""
-        for start in range(0, len(self.table), 1 << 14):
-            part = self.table.slice(start, 1 << 14)
-            for subject, (_, literal) in zip(part["subject"].to_pylist(), _literals(part), strict=True):
-                yield subject, literal
+        subjects = self.table["subject"].to_numpy()
+        for start in range(0, len(self), 1 << 14):
+            part = (column.slice(start, 1 << 14).to_pylist() for column in self._columns)
+            yield from zip(subjects[start : start + (1 << 14)].tolist(), map(Literal, *part), strict=True)
 
     def label(self, subject: int, languages: Sequence[str | None]) -> str | None:
         """The label in the first of `languages` that has one (None is "without a tag"), else in any."""
-        return best_label([literal for role, literal in self.rows(subject) if role is Role.LABEL], languages)
+        return best_label(self.rows(subject, Role.LABEL, Role.LABEL), languages)
 
 
 def best_label(labels: Sequence[Literal], languages: Sequence[str | None]) -> str | None:
@@ -115,12 +123,6 @@ def speaks(tag: str | None, language: str | None, *, exact: bool = False) -> boo
     if tag is None or language is None or exact:
         return tag == language
     return tag == language or tag.startswith(f"{language}-")
-
-
-def _literals(part: pa.Table) -> Iterator[tuple[Role, Literal]]:
-    columns = [part[name].to_pylist() for name in ("role", "predicate", "value", "datatype", "language")]
-    for role, predicate, value, datatype, language in zip(*columns, strict=True):
-        yield Role(role), Literal(predicate, value, datatype, language)
 
 
 def meanings(names: Sequence[str], predicates: Predicates) -> tuple[np.ndarray, np.ndarray]:

@@ -59,15 +59,13 @@ class Naming(ABC):
     def aliases(self, entity: int, language: str | None = None) -> list[str]:
         """Other names in `language` (default: the graph's) or without a language tag."""
         language = language or self.meta.language
-        return [
-            name
-            for name in dict.fromkeys(
-                literal.value
-                for role, literal in self.parts.literals.rows(entity)
-                if role <= Role.ALIAS and (literal.language is None or speaks(literal.language, language))
-            )
-            if name != self.label(entity, language)
-        ]
+        label = self.label(entity, language)
+        names = (
+            literal.value
+            for literal in self.parts.literals.rows(entity, Role.LABEL, Role.ALIAS)
+            if literal.language is None or speaks(literal.language, language)
+        )
+        return [name for name in dict.fromkeys(names) if name != label]
 
     def names(self, entity: int, language: str | None = None) -> list[str]:
         """The label, then the aliases."""
@@ -75,16 +73,16 @@ class Naming(ABC):
 
     def description(self, entity: int, language: str | None = None) -> str | None:
         """What the graph says of an entity in prose, in `language` if it can be had."""
-        found = [literal for role, literal in self.parts.literals.rows(entity) if role is Role.DESCRIPTION]
+        found = self.parts.literals.rows(entity, Role.DESCRIPTION, Role.DESCRIPTION)
         return best_label(found, (language or self.meta.language, None))
 
     def images(self, entity: int) -> list[str]:
         """Paths or addresses of an entity's pictures."""
-        return [literal.value for role, literal in self.parts.literals.rows(entity) if role is Role.IMAGE]
+        return [literal.value for literal in self.parts.literals.rows(entity, Role.IMAGE, Role.IMAGE)]
 
     def literals(self, entity: int) -> list[Literal]:
         """All literal statements of an entity, labels first."""
-        return [literal for _, literal in self.parts.literals.rows(entity)]
+        return self.parts.literals.rows(entity)
 
     def all_literals(self) -> Iterator[tuple[str, Literal]]:
         """(key, literal) of all entities, then of the relations that are none, in constant memory."""

@@ -28,7 +28,7 @@ def shortest_path(
             break
         rows = kg.adjacency.touching(frontier)
         if not through_types:
-            rows = rows[~np.isin(kg.triples[rows, 1], kg.type_relations)]
+            rows = rows[~kg.is_type(kg.triples[rows, 1])]
         known = set(frontier.tolist())
         reached: dict[int, int] = {}
         for row, head, tail in zip(rows.tolist(), *kg.triples[rows][:, [0, 2]].T.tolist(), strict=True):

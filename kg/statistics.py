@@ -79,7 +79,7 @@ def relation_counts(kg: KnowledgeGraph) -> list[dict[str, Any]]:
 
 def type_counts(kg: KnowledgeGraph) -> list[dict[str, Any]]:
     """Classes by falling number of members."""
-    typed = kg.triples[np.isin(kg.triples[:, 1], kg.type_relations)]
+    typed = kg.triples[kg.is_type(kg.triples[:, 1])]
     kinds, counts = np.unique(typed[:, 2], return_counts=True)
     rows = [
         {"type": kg.entities.key(kind), "label": kg.label(int(kind)), "entities": int(count)}

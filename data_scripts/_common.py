@@ -30,13 +30,25 @@ def package_folder(module: str, distribution: str, version: str) -> Path:
         InputError: when the package is absent or of another version, with the line that installs it.
     """
     wanted = f"{distribution}=={version}"
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise InputError(f"{wanted} is not installed; pip install 'kept-toolkit[demo]' brings it")
-    found = importlib.metadata.version(distribution)
+    found = installed_version(distribution)
     if found != version:
         raise InputError(f"{wanted} is needed, {found} is installed; pip install '{wanted}'")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise InputError(f"{wanted} is installed but has no module {module!r}; install it again")
     return Path(spec.origin).parent
+
+
+def installed_version(distribution: str) -> str:
+    """The version of a package.
+
+    Raises:
+        InputError: when it is not installed, with the line that installs it.
+    """
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        raise InputError(f"{distribution} is not installed; pip install 'kept-toolkit[demo]' brings it") from None
 
 
 def verify(what: str, found: int, expected: int) -> None:

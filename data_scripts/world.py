@@ -21,7 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from data_scripts._common import package_folder
+from data_scripts._common import installed_version, package_folder
 from data_scripts._world_concepts import add_concepts, flags, read_emoji
 from data_scripts._world_countries import add_countries, add_facts, add_provinces, one_row_a_code, read_rows
 from data_scripts._world_model import World
@@ -82,7 +82,7 @@ def make_world(out: Path, *, provinces: int = 1500, size: int = 72) -> WorldRepo
     """
     folders = {module: package_folder(module, *source[:2]) for module, source in SOURCES.items()}
     versions = {source[0]: source[1] for source in SOURCES.values()}
-    settings = {"provinces": provinces, "size": size, **versions, "resvg-py": importlib.metadata.version("resvg-py")}
+    settings = {"provinces": provinces, "size": size, **versions, "resvg-py": installed_version("resvg-py")}
     done = finished(out, settings)
     if done:
         return done

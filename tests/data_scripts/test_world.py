@@ -177,8 +177,8 @@ def test_statements_escape_and_repeat_byte_for_byte(tmp_path: Path) -> None:
 
 
 def test_sources_that_are_absent_or_others_are_refused() -> None:
-    with pytest.raises(InputError, match=r"nowhere==1 is not installed; pip install 'kept-toolkit\[demo\]'"):
-        package_folder("no_such_module", "nowhere", "1")
+    with pytest.raises(InputError, match=r"no-such-thing is not installed; pip install 'kept-toolkit\[demo\]'"):
+        package_folder("nowhere", "no-such-thing", "1")
     with pytest.raises(InputError, match=r"pip install 'pyyaml==0\.0'"):
         package_folder("yaml", "pyyaml", "0.0")
     with pytest.raises(InputError, match="countries: expected 2, found 1"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +15,52 @@ from kg.errors import InputError
 from kg.storage import atomic_directory, read_json, write_json
 
 
-def save_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor], state: dict[str, Any]
-) -> None:
-    """Write model, optimizer, the best weights so far and `state` (plain JSON) to `folder`, replacing an older one."""
+@dataclass
+class FitState:
+    """What a fit knows besides weights; `best` holds those of the best validation so far."""
+
+    identity: str
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_mrr: float = -1.0
+    best_epoch: int = 0
+    stale: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def judge(self, mrr: float, model: nn.Module) -> None:
+        """Keep the weights if they validate better than all before, otherwise count."""
+        if mrr <= self.best_mrr:
+            self.stale += 1
+            return
+        self.best_mrr, self.best_epoch, self.stale = mrr, self.epoch, 0
+        self.best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: FitState) -> None:
+    """Replace `folder` by the present state, unless a weight is no longer finite: then the older one stays."""
+    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        return
     with atomic_directory(folder) as partial:
         save_file(contiguous(model.state_dict()), partial / "model.safetensors")
         save_file(contiguous(flatten(optimizer)), partial / "optimizer.safetensors")
-        if best:
-            save_file(contiguous(best), partial / "best.safetensors")
-        write_json(partial / "state.json", state)
+        save_file(contiguous(state.best), partial / "best.safetensors")
+        write_json(partial / "state.json", {name: value for name, value in vars(state).items() if name != "best"})
 
 
-def load_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Put a saved state back into `model` and `optimizer`; returns the best weights so far and the JSON state.
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: str) -> FitState:
+    """Put a saved state back into `model` and `optimizer`, and return the rest of it.
 
     Raises:
-        InputError: where a file is missing or broken, naming it.
+        InputError: where a file is missing or broken, naming it, or where it is the state of another fit.
     """
-    state: dict[str, Any] = read_json(folder / "state.json")
+    saved: dict[str, Any] = read_json(folder / "state.json")
+    if saved["identity"] != identity:
+        raise InputError(f"{folder}: holds a fit of other facts or settings; remove it or choose another --out")
     model.load_state_dict(read_tensors(folder / "model.safetensors"))
     restore(optimizer, read_tensors(folder / "optimizer.safetensors"))
-    best = folder / "best.safetensors"
-    return (read_tensors(best) if best.exists() else {}), state
+    return FitState(**saved, best=read_tensors(folder / "best.safetensors"))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

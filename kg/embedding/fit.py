@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import inspect
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from kg.embedding.checkpoint import load_checkpoint, save_checkpoint
+from kg.embedding.build import build_mode, build_optimizer, build_scorer, pick_device
+from kg.embedding.checkpoint import FitState, load_checkpoint, save_checkpoint
 from kg.embedding.config import FitConfig
-from kg.embedding.encoders import ENCODERS
-from kg.embedding.modes import MODES, Mode
-from kg.embedding.optim import Adagrad, Adam
+from kg.embedding.modes import Mode
 from kg.embedding.ranking import rank
-from kg.embedding.scorers import SCORERS, Scorer
-from kg.embedding.states import Edges, States, with_inverses
-from kg.errors import InputError, nearest
+from kg.embedding.scorers import Scorer
+from kg.embedding.seeding import mixed, seeded
+from kg.embedding.states import States
+from kg.errors import InputError
 from kg.progress import progress
 
 SAVE_SECONDS = 20.0
@@ -33,25 +28,15 @@ SAVE_SECONDS = 20.0
 
 @dataclass
 class FitResult:
-    """A fitted scorer, one row of figures for each epoch, and why the fit ended."""
+    """A fitted scorer, one row of figures for each epoch, and why the fit ended.
+
+    `stopped` is `epochs`, `minutes` or `patience`; `best_epoch` the epoch whose weights the model has.
+    """
 
     model: Scorer
     history: list[dict[str, float]]
     stopped: str
     best_epoch: int
-
-
-@dataclass
-class _Progress:
-    """What a resumed fit has to know besides weights."""
-
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_mrr: float = -1.0
-    best_epoch: int = 0
-    stale: int = 0
 
 
 def fit(
@@ -94,60 +79,53 @@ def fit(
     check_triples(triples, num_entities, num_relations)
     if valid is not None:
         check_valid(valid, triples, num_entities, num_relations)
-    device = pick_device(config.device)
     with seeded(config.seed, 0):
-        model = build_scorer(config, num_entities, num_relations, triples).to(device)
+        model = build_scorer(config, num_entities, num_relations, triples).to(pick_device(config.device))
     mode = build_mode(config, triples, num_entities, num_relations)
     optimizer = build_optimizer(config, list(model.parameters()))
-    state, best = _Progress(), dict[str, Tensor]()
-    identity = fingerprint(triples, num_entities, num_relations, config)
+    state = FitState(fingerprint(triples, num_entities, num_relations, config))
     if resume and checkpoint is not None and checkpoint.exists():
-        best, saved = load_checkpoint(checkpoint, model, optimizer)
-        if saved.pop("identity") != identity:
-            raise InputError(f"{checkpoint}: holds a fit of other facts or settings; remove it or choose another --out")
-        state = _Progress(**saved)
-
-    def save() -> None:
-        if checkpoint is not None and all(bool(p.isfinite().all()) for p in model.parameters()):
-            save_checkpoint(checkpoint, model, optimizer, best, {"identity": identity, **vars(state)})
-
-    stopped, last_save = "epochs", time.monotonic()
+        state = load_checkpoint(checkpoint, model, optimizer, state.identity)
+    last_save = time.monotonic()
     with progress() as display:
         task = display.add_task(f"fit {config.scorer}", total=config.epochs, completed=state.epoch)
-        while state.epoch < config.epochs:
-            if state.stale >= config.patience:
-                stopped = "patience"
-                break
+        while not (stopped := reason_to_stop(state, config)):
             started = time.monotonic()
-            left = math.inf if config.minutes is None else 60 * config.minutes - state.seconds
+            left = seconds_left(state, config)
             row = run_epoch(model, mode, optimizer, config, state.epoch, state.step, states=model.states, seconds=left)
             state.epoch, state.step = state.epoch + 1, int(row["step"])
-            stopped_by_time = time.monotonic() - started >= left
-            last = stopped_by_time or state.epoch == config.epochs
-            if valid is not None and (last or state.epoch % config.valid_every == 0):
+            is_last = state.epoch == config.epochs or time.monotonic() - started >= left
+            if valid is not None and (is_last or state.epoch % config.valid_every == 0):
                 row["valid_mrr"] = validation_mrr(model, valid, triples, known, config)
-                if row["valid_mrr"] > state.best_mrr:
-                    state.best_mrr, state.best_epoch, state.stale = row["valid_mrr"], state.epoch, 0
-                    best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-                else:
-                    state.stale += 1
+                state.judge(row["valid_mrr"], model)
             state.seconds += time.monotonic() - started
             row["seconds"] = state.seconds
             state.history.append(row)
             display.update(task, completed=state.epoch, description=describe(config, row))
             if on_epoch is not None:
                 on_epoch(row)
-            if time.monotonic() - last_save > SAVE_SECONDS:
-                save()
+            if checkpoint is not None and time.monotonic() - last_save > SAVE_SECONDS:
+                save_checkpoint(checkpoint, model, optimizer, state)
                 last_save = time.monotonic()
-            if stopped_by_time:
-                stopped = "minutes"
-                break
-    save()
-    if best:
-        model.load_state_dict(best)
-    model.eval()
-    return FitResult(model, state.history, stopped, state.best_epoch if best else state.epoch)
+    if checkpoint is not None:
+        save_checkpoint(checkpoint, model, optimizer, state)
+    if state.best:
+        model.load_state_dict(state.best)
+    return FitResult(model.eval(), state.history, stopped, state.best_epoch if state.best else state.epoch)
+
+
+def reason_to_stop(state: FitState, config: FitConfig) -> str:
+    """What ends the fit now, or nothing."""
+    if state.stale >= config.patience:
+        return "patience"
+    if state.epoch >= config.epochs:
+        return "epochs"
+    return "minutes" if seconds_left(state, config) <= 0 else ""
+
+
+def seconds_left(state: FitState, config: FitConfig) -> float:
+    """How long the fit may still take."""
+    return math.inf if config.minutes is None else 60 * config.minutes - state.seconds
 
 
 def run_epoch(
@@ -187,45 +165,6 @@ def run_epoch(
                 break
     model.eval()
     return {"epoch": epoch + 1, "step": step, "loss": total / max(count, 1)}
-
-
-def build_scorer(config: FitConfig, num_entities: int, num_relations: int, triples: np.ndarray) -> Scorer:
-    """The scorer of a config with its encoder over the facts, drawn from torch's generator."""
-    encoder = ENCODERS[config.encoder]
-    check_options(encoder, config.encoder_options, "encoder_options")
-    scorer = SCORERS[config.scorer]
-    check_options(scorer, config.scorer_options, "scorer_options")
-    return scorer(
-        num_entities,
-        num_relations,
-        dim=config.dim,
-        encoder=functools.partial(encoder, **config.encoder_options),
-        edges=None if config.encoder == "none" else Edges.from_triples(triples, num_relations),
-        dropout=config.dropout,
-        init_std=config.init_std,
-        **config.scorer_options,
-    )
-
-
-def build_mode(config: FitConfig, triples: np.ndarray, num_entities: int, num_relations: int) -> Mode:
-    """The training mode of a config over facts and their inverses."""
-    facts = with_inverses(torch.as_tensor(np.asarray(triples), dtype=torch.long), num_relations)
-    return MODES[config.mode](facts, num_entities, config)
-
-
-def build_optimizer(config: FitConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """Adagrad or Adam at the config's learning rate, by rows where gradients are sparse."""
-    make = Adam if config.optimizer == "adam" else Adagrad
-    return make(parameters, lr=config.lr)
-
-
-def check_options(part: type, options: dict[str, Any], group: str) -> None:
-    """Options that a part does not take are the user's mistake."""
-    shared = {"self", "num_entities", "num_relations", "dim", "shared", "entity_width", "relation_width"}
-    valid = set(inspect.signature(part).parameters) - shared
-    for name in options:
-        if name not in valid:
-            raise InputError(f"{group}.{name}: {part.__name__} has no such option; {nearest(name, valid)}")
 
 
 def check_triples(triples: np.ndarray, num_entities: int, num_relations: int) -> None:
@@ -269,26 +208,3 @@ def fingerprint(triples: np.ndarray, num_entities: int, num_relations: int, conf
     settings = config.model_dump_json(exclude={"epochs", "minutes", "patience", "device"})
     digest.update(f"{num_entities} {num_relations} {settings}".encode())
     return digest.hexdigest()
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError:
-        raise InputError(f"device = {name!r}: no such device") from None
-
-
-def mixed(seed: int, epoch: int) -> int:
-    """One seed out of two numbers."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
-
-
-@contextmanager
-def seeded(seed: int, epoch: int) -> Iterator[None]:
-    """Torch's generators set from (seed, epoch) within the block, and put back after it."""
-    with torch.random.fork_rng():
-        torch.manual_seed(mixed(seed, epoch))
-        yield

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from kg.embedding.states import Edges
 
@@ -90,21 +89,39 @@ def composed_sum(states: Tensor, relations: Tensor, edges: Edges, norm: Tensor, 
 
 
 def _chunked_sum(states: Tensor, relations: Tensor, edges: Edges, norm: Tensor, composition: str) -> Tensor:
-    types = edges.relations
-    summed = torch.zeros_like(states)
-    for start in range(0, len(types), CHUNK):
-        part = slice(start, start + CHUNK)
-        arguments = (states, relations, edges.source[part], types[part], norm[part, None], composition)
-        messages = checkpoint(_compose, *arguments, use_reentrant=False)
-        summed = summed.index_add(0, edges.target[part], messages)
+    summed: Tensor = _ComposedSum.apply(states, relations, edges, norm, composition == "mult")
     return summed
 
 
-def _compose(
-    states: Tensor, relations: Tensor, source: Tensor, types: Tensor, norm: Tensor, composition: str
-) -> Tensor:
-    left, right = states[source], relations[types]
-    return norm * (left - right if composition == "sub" else left * right)
+class _ComposedSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, relations: Tensor, edges: Edges, norm: Tensor, is_product: bool) -> Tensor:
+        ctx.save_for_backward(states, relations, norm)
+        ctx.edges, ctx.types, ctx.is_product = edges, edges.relations, is_product
+        summed = torch.zeros_like(states)
+        for source, target, types, weight in _chunks(edges, ctx.types, norm):
+            left, right = states[source], relations[types]
+            summed.index_add_(0, target, weight * (left * right if is_product else left - right))
+        return summed
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        states, relations, norm = ctx.saved_tensors
+        to_states, to_relations = torch.zeros_like(states), torch.zeros_like(relations)
+        for source, target, types, weight in _chunks(ctx.edges, ctx.types, norm):
+            arriving = outer[target] * weight
+            left = arriving * relations[types].conj() if ctx.is_product else arriving
+            right = arriving * states[source].conj() if ctx.is_product else -arriving
+            to_states.index_add_(0, source, left)
+            to_relations.index_add_(0, types, right)
+        return to_states, to_relations, None, None, None
+
+
+def _chunks(edges: Edges, types: Tensor, norm: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """(source, target, relation, weight as a column) of at most CHUNK edges at a time."""
+    columns = edges.source, edges.target, types, norm[:, None]
+    return zip(*(column.split(CHUNK) for column in columns), strict=True) if len(types) else iter(())
 
 
 def mean_norm(edges: Edges, num_entities: int) -> Tensor:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from kg.embedding.build import build_mode, build_optimizer
 from kg.embedding.config import FitConfig
-from kg.embedding.fit import build_mode, build_optimizer, check_triples, fit, run_epoch
+from kg.embedding.fit import check_triples, fit, run_epoch
 from kg.embedding.scorers import Scorer
 from kg.embedding.states import States
 from kg.errors import InputError

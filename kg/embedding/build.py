@@ -1,0 +1,67 @@
+"""From settings to the parts of a fit: scorer, training mode, optimizer, device."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+import numpy as np
+import torch
+
+from kg.embedding.config import FitConfig
+from kg.embedding.encoders import ENCODERS
+from kg.embedding.modes import MODES, Mode
+from kg.embedding.optim import Adagrad, Adam
+from kg.embedding.scorers import SCORERS, Scorer
+from kg.embedding.states import Edges, with_inverses
+from kg.errors import InputError, nearest
+
+
+def build_scorer(config: FitConfig, num_entities: int, num_relations: int, triples: np.ndarray) -> Scorer:
+    """The scorer of a config with its encoder over the facts, drawn from torch's generator."""
+    encoder = ENCODERS[config.encoder]
+    check_options(encoder, config.encoder_options, "encoder_options")
+    scorer = SCORERS[config.scorer]
+    check_options(scorer, config.scorer_options, "scorer_options")
+    return scorer(
+        num_entities,
+        num_relations,
+        dim=config.dim,
+        encoder=functools.partial(encoder, **config.encoder_options),
+        edges=None if config.encoder == "none" else Edges.from_triples(triples, num_relations),
+        dropout=config.dropout,
+        init_std=config.init_std,
+        **config.scorer_options,
+    )
+
+
+def build_mode(config: FitConfig, triples: np.ndarray, num_entities: int, num_relations: int) -> Mode:
+    """The training mode of a config over facts and their inverses."""
+    facts = with_inverses(torch.as_tensor(np.asarray(triples), dtype=torch.long), num_relations)
+    return MODES[config.mode](facts, num_entities, config)
+
+
+def build_optimizer(config: FitConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """Adagrad or Adam at the config's learning rate, by rows where gradients are sparse."""
+    make = Adam if config.optimizer == "adam" else Adagrad
+    return make(parameters, lr=config.lr)
+
+
+def check_options(part: type, options: dict[str, Any], group: str) -> None:
+    """Options that a part does not take are the user's mistake."""
+    shared = {"self", "num_entities", "num_relations", "dim", "shared", "entity_width", "relation_width"}
+    valid = set(inspect.signature(part).parameters) - shared
+    for name in options:
+        if name not in valid:
+            raise InputError(f"{group}.{name}: {part.__name__} has no such option; {nearest(name, valid)}")
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is the GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise InputError(f"device = {name!r}: no such device") from None

@@ -111,7 +111,7 @@ def arms_side_by_side(rows: Sequence[Figure]) -> str:
     explained = (
         "The same questions to every arm. Each cell gives the share of first answers that are right, in percent, over "
         "the objects of the relation with other true answers set aside, and its 95% interval (bootstrap over facts "
-        "within relations, and over seeds)."
+        "within relations, and over seeds; it has no width where all answers are right or all are wrong)."
     )
     gate = (
         f"An arm that was trained and does not reach A = {GATE:.2f} is set in grey: it did not learn what it was shown."

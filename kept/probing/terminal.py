@@ -49,9 +49,10 @@ def print_results(rows: Sequence[Figure], console: Console) -> None:
 def arms_table(title: str, lines: Sequence[Line], shown: Sequence[str | tuple[str, str]]) -> Table:
     """A line for each arm, a column for each split or task, intervals below the values."""
     table = _table(title)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in shown:
-        table.add_column("\n".join(name) if isinstance(name, tuple) else name, justify="right", no_wrap=True)
+        words = "\n".join(name) if isinstance(name, tuple) else name
+        table.add_column(words.replace("-", "-\n", 1) if isinstance(name, tuple) else words, justify="right")
     for line in lines:
         style = "bold" if line.arm in ("fused", "swapped") else "dim" if line.gated else None
         name = f"{line.arm}\n[red]A = {line.known:.3f}[/red]" if line.gated and line.known is not None else line.arm
@@ -89,4 +90,4 @@ def _table(title: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
-from kg.verbalize import verbalize
 
 from kept.probing.items import MASK, Candidate, ProbeItem, ProbeSet
 from kept.probing.tasks.base import TASKS, Task, fact_id
 from kept.probing.world import HEAD, PARTS, RELATION, TAIL, World
 from kg.errors import InputError
+from kg.verbalize import verbalize
 
 CHOICES = 4
 
@@ -19,7 +21,8 @@ class ConceptChoice(Task):
 
     Made from the world's own concepts and kinds, not from a published benchmark. The query is a cloze in a wording of
     the relation ("[MASK] is a kind of mammal.") where it has one, `meta["question"]` the same in plain words; the kind
-    is given, the concept asked for. Chance is 1/4.
+    is given, the concept asked for. Wrong choices come from the same part as the right one, so that what text or graph
+    say of them cannot rule them out by elimination. Chance is 1/4.
     """
 
     version = "1"
@@ -28,28 +31,26 @@ class ConceptChoice(Task):
     def build(self, world: World) -> ProbeSet:
         if world.group_relation is None:
             raise InputError("concept-choice: this world names no group_relation")
-        graph, triples = world.graph, np.asarray(world.graph.triples)
-        relation = graph.relations.id(world.group_relation)
-        members = np.unique(triples[triples[:, RELATION] == relation, HEAD])
+        triples, dropped = np.asarray(world.graph.triples), Counter[str]()
+        relation = world.graph.relations.id(world.group_relation)
         items = []
         for part in (*PARTS, "S"):
             rows = np.asarray(world.split.rows(part))
-            for row in rows[triples[rows, RELATION] == relation].tolist():
-                item = self._item(world, part, row, members)
-                if item is not None:
-                    items.append(item)
-        return self.collect(items, {})
+            rows = rows[triples[rows, RELATION] == relation]
+            for row in rows.tolist():
+                of_kind = triples[(triples[:, RELATION] == relation) & (triples[:, TAIL] == triples[row, TAIL]), HEAD]
+                others = np.setdiff1d(triples[rows, HEAD], of_kind)
+                if len(others) < CHOICES - 1:
+                    dropped["too few concepts of other kinds"] += 1
+                else:
+                    items.append(self._item(world, part, row, others))
+        return self.collect(items, {}, dropped)
 
-    def _item(self, world: World, part: str, row: int, members: np.ndarray) -> ProbeItem | None:
-        """One question, or None when too few concepts of other kinds are left to choose from."""
-        graph, (concept, relation, group) = world.graph, world.graph.triples[row].tolist()
+    def _item(self, world: World, part: str, row: int, others: np.ndarray) -> ProbeItem:
+        """The question of one fact, its wrong choices drawn from `others`."""
+        graph, (concept, _, group) = world.graph, world.graph.triples[row].tolist()
         subject, key, object_ = world.keys(row)
         fact, kind = fact_id(subject, key, object_), graph.label(group)
-        triples = np.asarray(graph.triples)
-        same = triples[(triples[:, RELATION] == relation) & (triples[:, TAIL] == group), HEAD]
-        others = np.setdiff1d(members, same)
-        if len(others) < CHOICES - 1:
-            return None
         rng = world.rng("concept-choice", fact)
         drawn = [concept, *rng.choice(others, CHOICES - 1, replace=False).tolist()]
         choices: list[Candidate] = [world.candidate(drawn[place]) for place in rng.permutation(CHOICES)]

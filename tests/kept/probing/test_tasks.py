@@ -14,6 +14,7 @@ from kept.probing.tasks import TASKS
 from kept.probing.tasks.base import contains_words, gives_away
 from kept.probing.world import Swap, World
 from kg.errors import InputError
+from kg.split import PARTS
 from tests.contracts import Contract
 from tests.kept.probing.worlds import Guesser, Oracle, make_world
 
@@ -177,6 +178,17 @@ class TestConceptChoice(ProbeContract):
         for item in items:
             assert item.choices is not None and len({choice.key for choice in item.choices}) == 4
             assert [kinds[choice.key] == item.object for choice in item.choices].count(True) == 1
+
+    def test_choices_are_of_one_part_so_that_none_is_ruled_out_by_what_text_says(self, world: World) -> None:
+        parts = np.array(world.split.parts)
+        of = [row for row in range(len(parts)) if world.keys(row)[1] == "kind_of"]
+        parts[of] = [PARTS.index("A" if n % 2 else "B-test") for n in range(len(of))]
+        probe = self.build(replace(world, split=replace(world.split, parts=parts)))
+        part = {world.keys(row)[0]: PARTS[parts[row]] for row in of}
+        assert probe.items
+        for item in probe.items:
+            assert {part[choice.key] for choice in item.choices or ()} == {item.split}
+        assert len(probe.items) + sum(probe.dropped.values()) == len(of)
 
     def test_the_right_place_varies(self, world: World) -> None:
         places = {[c.key for c in item.choices or ()].index(item.gold[0]) for item in self.build(world).items}

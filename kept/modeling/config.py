@@ -1,0 +1,46 @@
+"""The shape of a model, kept beside its weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PretrainedConfig
+
+
+class KeptConfig(PretrainedConfig):
+    """What `KeptModel` is made of.
+
+    Args:
+        width, layers, heads, hidden: the shared stack.
+        block: how streams meet, a name of `BLOCKS`.
+        vocabulary, max_length: word pieces and the most of them in a text.
+        slots: the most pieces of a name that are read from one [MASK], its end included.
+        image: keyword arguments of the picture tower, or None for a model without pictures.
+        knowledge: None for a text model, else {"fusion": name of `FUSIONS`, "options": its keyword arguments,
+            "scorer": name of `SCORERS`, "dim": width of the entity vectors, "decoders": names of `ENTITY_DECODERS`}.
+        seed: what the weights are drawn from.
+    """
+
+    model_type = "kept"
+
+    def __init__(
+        self,
+        width: int = 128,
+        layers: int = 2,
+        heads: int = 4,
+        hidden: int = 352,
+        dropout: float = 0.1,
+        block: str = "merge",
+        vocabulary: int = 4000,
+        max_length: int = 64,
+        slots: int = 9,
+        image: dict[str, Any] | None = None,
+        knowledge: dict[str, Any] | None = None,
+        seed: int = 0,
+        **others: Any,
+    ) -> None:
+        self.width, self.layers, self.heads, self.hidden = width, layers, heads, hidden
+        self.dropout, self.block = dropout, block
+        self.vocabulary, self.max_length, self.slots = vocabulary, max_length, slots
+        self.image, self.knowledge, self.seed = image, knowledge, seed
+        super().__init__(**others)

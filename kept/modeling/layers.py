@@ -1,0 +1,101 @@
+"""The plain parts that towers and blocks are made of."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention, softmax(Q K^T / sqrt(D / H)) V, through torch's fused kernel.
+
+    Source: Vaswani et al. 2017, section 3.2.
+
+        >>> Attention(8, 2)(torch.zeros(1, 3, 8), torch.zeros(1, 5, 8)).shape
+        torch.Size([1, 3, 8])
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} does not divide into {heads} heads")
+        self.heads = heads
+        self.dropout = dropout
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, context: Tensor | None = None, visible: Tensor | None = None) -> Tensor:
+        """Let `x` (B, Lq, D) read `context` (B, Lk, D), itself by default; `visible` broadcasts to (B, H, Lq, Lk)."""
+        source = x if context is None else context
+        query = self._split(self.query(x))
+        key, value = (self._split(part) for part in self.key_value(source).chunk(2, dim=-1))
+        dropout = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=dropout)
+        return self.output(mixed.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """Gated: W_o (gelu(W_g x) * W_v x), position by position.
+
+    The product lets a state select by one part of itself (a relation) from another (a subject), which a plain layer
+    has to learn unit by unit.
+    Source: Shazeer 2020, "GLU Variants Improve Transformer", equation 6 (GEGLU).
+    """
+
+    def __init__(self, width: int, hidden: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.expand = nn.Linear(width, 2 * hidden)
+        self.contract = nn.Linear(hidden, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.expand(x).chunk(2, dim=-1)
+        return self.contract(self.dropout(F.gelu(gate) * value))
+
+
+class TransformerLayer(nn.Module):
+    """Pre-norm self-attention and feed-forward, each with a residual: x + f(LN(x)).
+
+    Source: Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture", figure 1b.
+
+        >>> TransformerLayer(8, 2, 16)(torch.zeros(1, 3, 8)).shape
+        torch.Size([1, 3, 8])
+    """
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads, dropout)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), visible=visible))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
+def initialise(module: nn.Module, generator: torch.Generator, *, embedding_std: float = 0.3) -> None:
+    """Draw a part's weights from its own generator, so that adding a part never changes another's draws.
+
+    Linear and convolution weights are uniform as torch draws them (bound 1 / sqrt(fan in)), biases zero, embeddings
+    normal with `embedding_std`, norms one and zero; other parameters are left as their module made them.
+    """
+    for child in module.modules():
+        if isinstance(child, nn.Linear | nn.Conv2d):
+            bound = child.weight[0].numel() ** -0.5
+            with torch.no_grad():
+                child.weight.uniform_(-bound, bound, generator=generator)
+            if child.bias is not None:
+                nn.init.zeros_(child.bias)
+        elif isinstance(child, nn.Embedding):
+            with torch.no_grad():
+                child.weight.normal_(0.0, embedding_std, generator=generator)
+        elif isinstance(child, nn.LayerNorm):
+            nn.init.ones_(child.weight)
+            nn.init.zeros_(child.bias)

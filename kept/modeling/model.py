@@ -1,0 +1,165 @@
+"""KeptModel: streams of several modalities through one shared stack, with knowledge as one more stream."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from kept.data.batch import Batch, Image, Mentions, Text
+from kept.modeling.blocks import BLOCKS
+from kept.modeling.config import KeptConfig
+from kept.modeling.decoders import ContrastHeads, MatchHead, PieceDecoder
+from kept.modeling.knowledge import Knowledge
+from kept.modeling.layers import initialise
+from kept.modeling.streams import Stream
+from kept.modeling.towers import TOWERS
+from kg.errors import InputError
+
+if TYPE_CHECKING:
+    from kg.embedding.vectors import Vectors
+
+KNOWLEDGE_FOLDER = "knowledge"
+
+
+@dataclass(frozen=True, slots=True)
+class Encodings:
+    """What the stack made of a batch.
+
+    Args:
+        streams: final hidden states by stream name.
+        mentions: the mentions the batch came with.
+        vectors: (B, M, dim) the vectors that were shown, or None when knowledge was off.
+    """
+
+    streams: Mapping[str, Stream]
+    mentions: Mentions
+    vectors: Tensor | None
+
+    @property
+    def summary(self) -> Tensor:
+        """(B, D): the state of the text's first piece, [CLS]."""
+        return self.streams["text"].states[:, 0]
+
+
+class KeptModel(PreTrainedModel):
+    """A multimodal transformer whose knowledge can be switched off, or replaced, without touching a weight.
+
+    Text, pictures and linked entities are streams of one stack. `encode(batch, knowledge=False)` calls no hook of the
+    fusion and equals the same backbone without knowledge bit for bit.
+
+        >>> model = KeptModel(KeptConfig(width=8, heads=2, hidden=16, vocabulary=20))
+        >>> model.knowledge is None
+        True
+    """
+
+    config_class = KeptConfig
+    main_input_name = "batch"
+    _tied_weights_keys: dict[str, str] = {}
+
+    def __init__(self, config: KeptConfig) -> None:
+        super().__init__(config)
+        width = config.width
+        self.towers = nn.ModuleDict(
+            {"text": TOWERS["pieces"](width, config.vocabulary, config.max_length, config.dropout)}
+        )
+        if config.image is not None:
+            self.towers["image"] = TOWERS["patches"](width, dropout=config.dropout, **config.image)
+            self.contrast = ContrastHeads(width)
+            self.match = MatchHead(width)
+        self.kinds = nn.ParameterDict({name: torch.zeros(width) for name in self.towers})
+        block = BLOCKS[config.block]
+        self.blocks = nn.ModuleList(
+            block(width, config.heads, config.hidden, config.dropout) for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.pieces = PieceDecoder(width, config.vocabulary)
+        self.slots = nn.Embedding(config.slots, width)
+        self.knowledge = (
+            Knowledge(width, config.layers, **config.knowledge) if config.knowledge is not None else None
+        )
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Weights are drawn by `reset`, part by part."""
+
+    def reset(self, seed: int) -> KeptModel:
+        """Draw all weights anew; each part from its own generator, so that no part changes another's draws."""
+        for name, part in self.named_children():
+            initialise(part, torch.Generator().manual_seed(seed * 1_000_003 + zlib.crc32(name.encode())))
+        return self
+
+    def encode(self, batch: Batch, *, knowledge: bool = True, pictures: bool = True) -> Encodings:
+        """Run the stack over a batch; without `knowledge` or `pictures` as if it had none."""
+        streams: dict[str, Stream] = {"text": self._embed("text", batch.text)}
+        if pictures and batch.image is not None and "image" in self.towers:
+            streams["image"] = self._embed("image", batch.image)
+        fused = self.knowledge if knowledge else None
+        vectors = None
+        mentions = batch.mentions
+        if fused is not None:
+            vectors = fused.look_up(mentions)
+            streams = fused.fusion.inputs(streams, mentions, vectors)
+            streams = fused.fusion.layer(-1, streams, mentions)
+        visible = fused.fusion.visible(streams) if fused is not None else None
+        for index, block in enumerate(self.blocks):
+            streams = block(streams, visible)
+            if fused is not None:
+                streams = fused.fusion.layer(index, streams, mentions)
+        final = {name: stream.with_states(self.norm(stream.states)) for name, stream in streams.items()}
+        return Encodings(final, mentions, vectors)
+
+    def _embed(self, name: str, field: Text | Image) -> Stream:
+        stream = self.towers[name](field)
+        return stream.with_states(stream.states + self.kinds[name])
+
+    def piece_logits(self, hidden: Tensor) -> Tensor:
+        """(n, D) states -> (n, V) logits of word pieces."""
+        return self.pieces(hidden, self.towers["text"].pieces.weight)
+
+    def name_logits(self, hidden: Tensor, slots: Tensor) -> Tensor:
+        """(n, D) states at a masked name and (n,) slots -> (n, V) logits of the name's piece in that slot."""
+        return self.piece_logits(hidden + self.slots(slots))
+
+    def entity_logits(self, encodings: Encodings, rows: Tensor, places: Tensor, decoder: str | None = None) -> Tensor:
+        """(n, N) logits of all entities as the answers at text places `places` (n,) of the records `rows` (n,)."""
+        if self.knowledge is None or encodings.vectors is None:
+            raise InputError("this model answers without a graph; give it knowledge to ask for entities")
+        head = self.knowledge.decoders[decoder or self.knowledge.answering]
+        hidden = encodings.streams["text"].states[rows, places]
+        entity = encodings.streams["entity"]
+        return head(hidden, entity.states[rows], encodings.vectors[rows], entity.mask[rows], self.knowledge.table)
+
+    def set_knowledge(self, vectors: Vectors) -> None:
+        """Replace graph and vectors without touching a weight."""
+        if self.knowledge is None:
+            raise InputError("this model was trained without knowledge, so it cannot read vectors")
+        self.knowledge.set_vectors(vectors)
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+        """Write config and safetensors, and the vectors with their graph's hash beside them."""
+        super().save_pretrained(str(save_directory), **kwargs)
+        if self.knowledge is not None and self.knowledge.vectors is not None:
+            self.knowledge.vectors.save(Path(save_directory) / KNOWLEDGE_FOLDER)
+
+    @classmethod
+    def load(cls, folder: Path) -> KeptModel:
+        """A saved model in eval mode, its knowledge included.
+
+        Raises:
+            InputError: when the folder holds no model, with its path.
+        """
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder}: no model here (no config.json)")
+        model = cls.from_pretrained(str(folder), local_files_only=True)
+        if model.knowledge is not None and (folder / KNOWLEDGE_FOLDER).is_dir():
+            from kg.embedding.vectors import Vectors
+
+            model.knowledge.set_vectors(Vectors.load(folder / KNOWLEDGE_FOLDER))
+        return model.eval()

@@ -1,0 +1,150 @@
+"""The contract of an objective: corrupt and count first, look at the model second."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from kept.data.batch import Batch
+from kept.data.noise import Noise
+from kept.modeling.model import Encodings, KeptModel
+from kg.registry import Registry
+
+if TYPE_CHECKING:
+    from kept.data.tokenized import TokenizedRecords
+
+OBJECTIVES: Registry[type[Objective]] = Registry("objective")
+
+IGNORE = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One named part of a loss, as a sum and the number of its targets.
+
+    Args:
+        sum: scalar tensor, with a graph even when there is no target.
+        count: how many targets the sum runs over; None for a term of the step, added once per optimizer step.
+        weight: the factor of this term in the total.
+        baseline: the mean loss of the best constant predictor, or None where there is none.
+        floor: the least mean value possible.
+    """
+
+    sum: Tensor
+    count: int | None
+    weight: float = 1.0
+    baseline: float | None = None
+    floor: float = 0.0
+
+
+Loss = Mapping[str, Term]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What `prepare` may know beside the batch.
+
+    Args:
+        noise: where random numbers come from.
+        corpus: the tokenised records the batch was taken from, for negatives.
+        mask_id, end_id, first_piece, vocabulary: of the tokenizer: [MASK], [SEP], the first id that is no special,
+            and how many there are.
+        slots: how many pieces of a name the model reads from one [MASK], its end included.
+    """
+
+    noise: Noise
+    mask_id: int
+    end_id: int
+    first_piece: int
+    vocabulary: int
+    slots: int
+    corpus: TokenizedRecords | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What an objective wants to see: a corrupted copy of a batch and its targets.
+
+    Args:
+        name: views of one batch with equal names, visibility and knowledge are the same and share one forward.
+        batch: the corrupted fields.
+        targets: named tensors that the objective's loss reads.
+        counts: the number of targets of each part, known before any forward; a term `part` or `part/detail` is
+            divided by the count of `part` over the whole step.
+        knowledge: False to run without the fusion's hooks.
+        pictures: False to run without the pictures.
+    """
+
+    name: Hashable
+    batch: Batch
+    targets: Mapping[str, Tensor]
+    counts: Mapping[str, int]
+    knowledge: bool = True
+    pictures: bool = True
+
+
+class Objective(nn.Module):
+    """A pre-training objective in two calls.
+
+    `prepare(batch, context)` corrupts a copy of the batch with keyed noise and counts every target; `loss(view,
+    forward)` turns encodings into named terms. `forward` runs the model at most once for a view.
+
+    Class attributes:
+        couples: "sample" when a split batch's terms add up to the whole's, "batch" when records are each other's
+            negatives.
+        needs: the fields of a batch without which there is nothing to do: "text", "mentions", "image".
+        parts: the names that its views count targets under.
+    """
+
+    couples: ClassVar[Literal["sample", "batch"]] = "sample"
+    needs: ClassVar[frozenset[str]] = frozenset({"text"})
+    parts: ClassVar[tuple[str, ...]] = ()
+
+    def prepare(self, batch: Batch, context: Context) -> View:
+        raise NotImplementedError
+
+    def loss(self, view: View, forward: Forward) -> Loss:
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """Change what changes outside the gradient: queues, twins, codebooks."""
+
+
+@dataclass(slots=True)
+class Forward:
+    """The model, run at most once for each view of a micro-batch.
+
+    Calling it with a view gives its encodings; `summary_of_pictures(batch)` gives the picture tower's own summaries.
+    """
+
+    model: KeptModel
+    _encodings: dict[Hashable, Encodings] = field(default_factory=dict)
+
+    def __call__(self, view: View) -> Encodings:
+        key = (view.name, view.knowledge, view.pictures)
+        if key not in self._encodings:
+            self._encodings[key] = self.model.encode(view.batch, knowledge=view.knowledge, pictures=view.pictures)
+        return self._encodings[key]
+
+    def summary_of_pictures(self, view: View) -> Tensor:
+        """(B, D): the picture tower's first state, before the shared stack."""
+        if view.batch.image is None:
+            raise ValueError("this batch has no picture")
+        return self.model.towers["image"](view.batch.image).states[:, 0]
+
+
+def nothing(model: nn.Module) -> Tensor:
+    """An exact zero with a graph: what a term without targets contributes."""
+    return next(model.parameters()).sum() * 0.0
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Softmaxes over many classes stay in float32 under autocast."""
+    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        yield

@@ -1,0 +1,221 @@
+"""A trained model as a scorer of candidates: tokens, entities, and both behind the gate."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from kept.data.batch import Batch
+from kept.data.drawings import EncodedPictures, PixelPictures
+from kept.data.noise import Noise
+from kept.data.record import Mention, Record
+from kept.data.tokenized import TokenizedRecords
+from kept.data.tokenizer import load_tokenizer
+from kept.linking import Linker
+from kept.linking.pictures import PictureLinker
+from kept.modeling.model import KeptModel
+from kept.probing.items import MASK, AnswerSpace, ProbeItem
+from kept.probing.scorers import ANSWER
+from kept.training.encode import encode_pictures
+from kg.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from kg import KnowledgeGraph
+    from kg.embedding import Vectors
+
+TOKENS, ENTITIES = "tokens", "entities"
+BATCH = 128
+
+
+@dataclass(slots=True)
+class ModelScorer:
+    """Asks a model for the names and the entities at [MASK].
+
+    Routes: "tokens", log p(name) piece by piece with its end; "entities", log p(entity) over the whole graph; "answer",
+    both mixed by the gate, log(g p(entity) + (1 - g) p(name)). A text model, or one with its knowledge off, has only
+    names to give, so its "answer" is that of its tokens. Other entity decoders of the model are routes of their names.
+
+    The text's entities are what the linker finds in the question, a picture's is what the picture linker sees in it;
+    the question's own subject is never given.
+
+    Args:
+        graph: where names are linked and candidates' keys looked up.
+        knowledge: False to ask with the knowledge off.
+    """
+
+    model: KeptModel
+    tokenizer: PreTrainedTokenizerFast
+    graph: KnowledgeGraph
+    linker: Linker
+    picture_linker: PictureLinker | None = None
+    knowledge: bool = True
+    _pieces: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    _places: dict[str, Tensor] = field(default_factory=dict)
+    _links: dict[str, tuple[Mention, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path, graph: KnowledgeGraph, *, knowledge: bool = True) -> ModelScorer:
+        """A saved model, asked with the names of a graph."""
+        from kept.training.stages import PICTURE_LINKER
+
+        model = KeptModel.load(folder)
+        linked = folder / PICTURE_LINKER
+        return cls(
+            model=model,
+            tokenizer=load_tokenizer(folder),
+            graph=graph,
+            linker=Linker.from_graph(graph),
+            picture_linker=PictureLinker.load(linked) if linked.is_file() else None,
+            knowledge=knowledge and model.knowledge is not None,
+        )
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        if not self.knowledge or self.model.knowledge is None:
+            return (ANSWER,)
+        first, *others = self.model.knowledge.decoders
+        return (ANSWER, ENTITIES, TOKENS, *others)
+
+    @property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().cpu().numpy().tobytes())
+        if self.knowledge and self.model.knowledge is not None:
+            digest.update(self.model.knowledge.table.cpu().numpy().tobytes())
+        digest.update(self.tokenizer.backend_tokenizer.to_str().encode())
+        digest.update(f"{self.graph.hash} {self.knowledge}".encode())
+        return digest.hexdigest()
+
+    def set_vectors(self, vectors: Vectors) -> None:
+        """Read other vectors from now on."""
+        self.model.set_knowledge(vectors)
+
+    @torch.inference_mode()
+    def score(self, items: Sequence[ProbeItem], spaces: Mapping[str, AnswerSpace]) -> dict[str, list[np.ndarray]]:
+        found: dict[str, list[np.ndarray]] = {route: [] for route in self.routes}
+        for start in range(0, len(items), BATCH):
+            chunk = items[start : start + BATCH]
+            heard = self.hear([self.record(item) for item in chunk], [item.image for item in chunk])
+            for row, item in enumerate(chunk):
+                for route, scores in heard.score(row, item.space(spaces), self).items():
+                    found[route].append(scores.cpu().numpy())
+        return found
+
+    def record(self, item: ProbeItem) -> Record:
+        """A question as a record: its text with the model's own mask, its mentions, its picture."""
+        if item.query.count(MASK) != 1:
+            raise InputError(f"{item.id}: the question {item.query!r} needs exactly one {MASK}")
+        if item.query not in self._links:
+            self._links[item.query] = tuple(self.linker.link(item.query))
+        return Record(id=item.id, text=item.query, mentions=self._links[item.query], image=item.image)
+
+    @torch.inference_mode()
+    def hear(self, records: Sequence[Record], images: Sequence[str | None]) -> Heard:
+        """Run the model over questions once; `Heard` then scores any candidates."""
+        corpus = TokenizedRecords.build(
+            records,
+            self.tokenizer,
+            pictures=self._see(images),
+            max_length=self.model.config.max_length,
+        )
+        batch = corpus.batch(np.arange(len(records)), Noise(0, 0)).to(self.model.device)
+        masks = batch.text.ids == self.tokenizer.mask_token_id
+        if not masks.any(dim=1).all():
+            raise InputError(f"the question {records[int((~masks.any(dim=1)).nonzero()[0])].text!r} is too long")
+        return Heard.run(self.model, batch, masks.int().argmax(dim=1), self.knowledge)
+
+    def _see(self, images: Sequence[str | None]) -> EncodedPictures | None:
+        """The pictures of the questions, encoded and linked."""
+        names = sorted({image for image in images if image is not None})
+        if not names:
+            return None
+        if self.picture_linker is None or self.model.config.image is None:
+            raise InputError("this model was not trained on pictures, so it cannot look at one")
+        from kept.data.pictures import PLAIN, load_pictures
+
+        pixels = load_pictures(names, size=int(self.model.config.image.get("size", 48)))
+        shown = PixelPictures(pixels, names, look=PLAIN)
+        return encode_pictures(self.model, shown, self.picture_linker, drawings=1)
+
+    def pieces(self, space: AnswerSpace) -> tuple[Tensor, Tensor]:
+        """(C, slots) piece ids of each candidate's name with its end, and where they are real."""
+        if space.digest not in self._pieces:
+            slots, end = self.model.config.slots, int(self.tokenizer.sep_token_id)
+            names = [candidate.name for candidate in space.candidates]
+            ids = self.tokenizer(names, add_special_tokens=False)["input_ids"]
+            rows = torch.zeros(len(names), slots, dtype=torch.int64)
+            real = torch.zeros(len(names), slots, dtype=torch.bool)
+            for row, name in enumerate(ids):
+                cut = [*name, end][:slots]
+                rows[row, : len(cut)] = torch.tensor(cut)
+                real[row, : len(cut)] = True
+            self._pieces[space.digest] = (rows.to(self.model.device), real.to(self.model.device))
+        return self._pieces[space.digest]
+
+    def places(self, space: AnswerSpace) -> Tensor:
+        """(C,) the graph's ids of candidates, -1 for what the graph does not know."""
+        if space.digest not in self._places:
+            known = [self.graph.entities.get(candidate.key) for candidate in space.candidates]
+            ids = torch.tensor([-1 if entity is None else entity for entity in known])
+            self._places[space.digest] = ids.to(self.model.device)
+        return self._places[space.digest]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a model made of some questions.
+
+    Args:
+        names: (B, slots, V) log-probabilities of the pieces of the answer's name.
+        entities: log-probabilities (B, N) by entity decoder, the answering one first; empty without knowledge.
+        gate: (B,) log-odds that the answer lies in the graph, or None without knowledge.
+    """
+
+    names: Tensor
+    entities: Mapping[str, Tensor]
+    gate: Tensor | None
+
+    @classmethod
+    def run(cls, model: KeptModel, batch: Batch, place: Tensor, knowledge: bool) -> Heard:
+        """Encode a batch and decode it at `place` (B,)."""
+        encodings = model.encode(batch, knowledge=knowledge)
+        rows = torch.arange(len(batch), device=place.device)
+        hidden = encodings.streams["text"].states[rows, place]
+        slots = model.config.slots
+        repeated = hidden.repeat_interleave(slots, dim=0)
+        slot = torch.arange(slots, device=place.device).repeat(len(batch))
+        names = model.name_logits(repeated, slot).log_softmax(dim=1).view(len(batch), slots, -1)
+        if not knowledge or model.knowledge is None:
+            return cls(names, {}, None)
+        logits = {name: model.entity_logits(encodings, rows, place, name) for name in model.knowledge.decoders}
+        gate = model.knowledge.gate(hidden, logits[model.knowledge.answering])
+        return cls(names, {name: found.log_softmax(dim=1) for name, found in logits.items()}, gate)
+
+    def score(self, row: int, space: AnswerSpace, scorer: ModelScorer) -> dict[str, Tensor]:
+        """The scores of one question's candidates by each route."""
+        pieces, real = scorer.pieces(space)
+        slot = torch.arange(pieces.shape[1], device=pieces.device)
+        tokens = (self.names[row][slot, pieces] * real).sum(dim=1)
+        if self.gate is None:
+            return {ANSWER: tokens}
+        places = scorer.places(space)
+        entities = {
+            name: torch.where(places >= 0, found[row][places.clamp(min=0)], -torch.inf)
+            for name, found in self.entities.items()
+        }
+        first, *others = entities
+        gate = self.gate[row]
+        mixed = torch.logaddexp(logsigmoid(gate) + entities[first], logsigmoid(-gate) + tokens)
+        return {ANSWER: mixed, ENTITIES: entities[first], TOKENS: tokens, **{name: entities[name] for name in others}}

@@ -1,0 +1,267 @@
+"""The loop: mix objectives over sources, step, log each term beside its baseline, checkpoint, resume."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from kept.data.noise import Noise
+from kept.data.tokenized import TokenizedRecords
+from kept.modeling.model import KeptModel
+from kept.objectives.base import Context, Forward, Objective, Term, View
+from kept.training.checkpoint import load_checkpoint, save_checkpoint
+from kept.training.optim import make_optimizer, named_trainable, one_cycle, set_rates
+from kept.training.sampling import Sampler
+from kg.errors import InputError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a stage is trained.
+
+    Args:
+        steps: optimizer steps.
+        batch: records of each source in a micro-batch, by source name.
+        accumulate: micro-batches in a step.
+        rates: learning rates by parameter prefix, "default" for the rest.
+        freeze: prefixes of parameters that stay as they are.
+        warm_up: share of the steps in which the rates rise.
+        clip: greatest norm of the gradient.
+        log_every, save_every: in steps; `save_every` 0 keeps no checkpoint.
+    """
+
+    steps: int
+    batch: Mapping[str, int]
+    accumulate: int = 1
+    rates: Mapping[str, float] = ()  # type: ignore[assignment]
+    freeze: Sequence[str] = ()
+    weight_decay: float = 0.02
+    warm_up: float = 0.1
+    clip: float = 1.0
+    seed: int = 0
+    log_every: int = 10
+    save_every: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An objective and the sources it learns from."""
+
+    objective: Objective
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A source's micro-batch with the views that its objectives asked for."""
+
+    views: tuple[tuple[str, View], ...]
+
+
+class Trainer:
+    """Trains one stage of a model.
+
+    Each step prepares all its micro-batches first and adds up every term's targets over sources, accumulation and
+    processes; each term's sum is then divided by that one count. Accumulation, uneven ranks and empty targets are
+    exact.
+
+    Args:
+        model: what is trained.
+        tasks: objectives by name.
+        sources: tokenised records by name.
+        context: tokenizer facts for the objectives; its noise and corpus are set step by step.
+        folder: where checkpoint and curves go, or None to keep neither.
+    """
+
+    def __init__(
+        self,
+        model: KeptModel,
+        tasks: Mapping[str, Task],
+        sources: Mapping[str, TokenizedRecords],
+        context: Callable[[Noise, TokenizedRecords], Context],
+        settings: Settings,
+        *,
+        stage: str = "train",
+        folder: Path | None = None,
+    ) -> None:
+        from accelerate import Accelerator
+
+        self.accelerator: Accelerator = Accelerator()
+        self.model = model.to(self.accelerator.device)
+        self.tasks, self.sources, self.context, self.settings = tasks, sources, context, settings
+        self.stage, self.folder = stage, folder
+        self.step = 0
+        self.objectives = nn.ModuleDict({name: task.objective for name, task in tasks.items()})
+        self.objectives.to(self.accelerator.device)
+        self.parameters = named_trainable([("", self.model), ("objectives", self.objectives)], settings.freeze)
+        self.optimizer = make_optimizer(self.parameters, settings.rates, settings.weight_decay)
+        ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
+        self.samplers = {
+            name: Sampler(corpus.lengths, settings.batch[name], settings.seed, rank, ranks)
+            for name, corpus in sources.items()
+        }
+        self.curves: list[dict[str, Any]] = []
+
+    def run(self, *, on_step: Callable[[int], None] | None = None) -> None:
+        """Train to the last step, going on from the folder's checkpoint if there is one."""
+        self.restore()
+        if self.step == 0:
+            torch.manual_seed(self.settings.seed)
+        self.model.train()
+        try:
+            while self.step < self.settings.steps:
+                self.train_step()
+                if on_step is not None:
+                    on_step(self.step)
+                if self.settings.save_every and self.step % self.settings.save_every == 0:
+                    self.save()
+        finally:
+            self.model.eval()
+        self.save()
+
+    def train_step(self) -> dict[str, Term]:
+        """One optimizer step; returns the last micro-batch's terms."""
+        settings = self.settings
+        prepared = [self._prepare(micro) for micro in range(settings.accumulate)]
+        counts = self._count(prepared)
+        self.optimizer.zero_grad(set_to_none=True)
+        logged: dict[str, list[Term]] = defaultdict(list)
+        stepwise: set[str] = set()
+        for micro in prepared:
+            for batch in micro:
+                forward = Forward(self.model)
+                total = None
+                for name, view in batch.views:
+                    for term_name, term in self.tasks[name].objective.loss(view, forward).items():
+                        logged[term_name].append(term)
+                        share = self._share(term_name, term, counts, stepwise)
+                        total = share if total is None else total + share
+                if total is not None:
+                    self._check(total)
+                    total.backward()
+        self._sum_gradients()
+        parameters = [parameter for _, parameter in self.parameters]
+        torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+        set_rates(self.optimizer, one_cycle(self.step, settings.steps, settings.warm_up))
+        self.optimizer.step()
+        for task in self.tasks.values():
+            task.objective.after_step()
+        self.step += 1
+        self._log(logged)
+        return {name: terms[-1] for name, terms in logged.items()}
+
+    def _prepare(self, micro: int) -> list[Prepared]:
+        device = self.accelerator.device
+        prepared = []
+        for source, corpus in self.sources.items():
+            tasks = {name: task for name, task in self.tasks.items() if source in task.sources}
+            epoch, rows = self.samplers[source].at(self.step * self.settings.accumulate + micro)
+            if not tasks or not len(rows):
+                continue
+            noise = Noise(self.settings.seed, epoch)
+            batch = corpus.batch(rows, noise).to(device)
+            context = self.context(noise, corpus)
+            views = tuple((name, task.objective.prepare(batch, context)) for name, task in tasks.items())
+            prepared.append(Prepared(views))
+        return prepared
+
+    def _count(self, prepared: list[list[Prepared]]) -> dict[str, int]:
+        """The targets of every part over the whole step and all processes."""
+        counts = {part: 0 for task in self.tasks.values() for part in task.objective.parts}
+        for micro in prepared:
+            for batch in micro:
+                for _, view in batch.views:
+                    for part, count in view.counts.items():
+                        counts[part] += count
+        if self.accelerator.num_processes > 1:
+            names = sorted(counts)
+            summed = self.accelerator.reduce(
+                torch.tensor([counts[name] for name in names], device=self.accelerator.device), "sum"
+            )
+            counts = dict(zip(names, summed.tolist(), strict=True))
+        return counts
+
+    def _share(self, name: str, term: Term, counts: Mapping[str, int], stepwise: set[str]) -> torch.Tensor:
+        if term.count is None:
+            if name in stepwise or self.accelerator.process_index:
+                return term.sum * 0.0
+            stepwise.add(name)
+            return term.sum * term.weight
+        return term.sum * (term.weight / max(1, counts[name.split("/")[0]]))
+
+    def _sum_gradients(self) -> None:
+        if self.accelerator.num_processes == 1:
+            return
+        parameters = [parameter for _, parameter in self.parameters]
+        flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
+        flat = self.accelerator.reduce(flat, "sum")
+        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+            parameter.grad = part.view_as(parameter)
+
+    def _check(self, total: torch.Tensor) -> None:
+        if not torch.isfinite(total):
+            rate = self.optimizer.param_groups[0]["lr"]
+            kept = f"; the last checkpoint is in {self.folder}" if self.folder else ""
+            raise InputError(
+                f"stage {self.stage}: the loss is {float(total)} at step {self.step + 1} with learning rate {rate:g}{kept}"
+            )
+
+    def _log(self, terms: Mapping[str, list[Term]]) -> None:
+        if self.step % self.settings.log_every and self.step != self.settings.steps and self.step != 1:
+            return
+        for name, parts in terms.items():
+            counted = [term for term in parts if term.count]
+            if not counted:
+                continue
+            count = sum(term.count or 0 for term in counted)
+            self.curves.append(
+                {
+                    "stage": self.stage,
+                    "step": self.step,
+                    "term": name,
+                    "value": round(sum(float(term.sum) for term in counted) / count, 6),
+                    "baseline": _mean([term.baseline for term in counted]),
+                    "floor": _mean([term.floor for term in counted]),
+                }
+            )
+
+    @property
+    def _checkpoint(self) -> Path | None:
+        return None if self.folder is None else self.folder / "checkpoint"
+
+    def save(self) -> None:
+        """Write a checkpoint and the curves so far."""
+        if self._checkpoint is None or self.folder is None or not self.accelerator.is_main_process:
+            return
+        modules = {"model": self.model, "objectives": self.objectives}
+        save_checkpoint(self._checkpoint, modules, self.optimizer, {"stage": self.stage, "step": self.step})
+        lines = "".join(json.dumps(row) + "\n" for row in self.curves)
+        (self.folder / "curves.jsonl").write_text(lines, encoding="utf-8")
+
+    def restore(self) -> None:
+        """Go on from the folder's checkpoint, if it has one."""
+        if self._checkpoint is None or self.folder is None or not self._checkpoint.is_dir():
+            return
+        progress = load_checkpoint(
+            self._checkpoint, {"model": self.model, "objectives": self.objectives}, self.optimizer
+        )
+        self.step = int(progress["step"])
+        curves = self.folder / "curves.jsonl"
+        rows = [json.loads(line) for line in curves.read_text(encoding="utf-8").splitlines()] if curves.exists() else []
+        self.curves = [row for row in rows if row["step"] <= self.step]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return round(sum(known) / len(known), 6) if known else None

@@ -1,0 +1,63 @@
+"""Optimizer and schedule of a stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import nn
+
+
+def named_trainable(modules: Iterable[tuple[str, nn.Module]], freeze: Iterable[str]) -> list[tuple[str, nn.Parameter]]:
+    """Parameters by name, without those under a frozen prefix, which also stop asking for gradients."""
+    frozen = tuple(freeze)
+    trainable = []
+    for prefix, module in modules:
+        for name, parameter in module.named_parameters(prefix=prefix):
+            parameter.requires_grad_(not _under(name, frozen))
+            if parameter.requires_grad:
+                trainable.append((name, parameter))
+    return trainable
+
+
+def make_optimizer(
+    parameters: list[tuple[str, nn.Parameter]], rates: Mapping[str, float], weight_decay: float
+) -> torch.optim.AdamW:
+    """AdamW with a learning rate for each part.
+
+    `rates` maps prefixes of parameter names to rates, "default" to that of the rest; the longest prefix wins. Vectors
+    and scalars (biases, norms, temperatures) are not decayed.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in parameters:
+        matching = [prefix for prefix in rates if prefix != "default" and _under(name, (prefix,))]
+        rate = rates[max(matching, key=len)] if matching else rates["default"]
+        decay = weight_decay if parameter.dim() > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": group, "lr": rate, "peak": rate, "weight_decay": decay} for (rate, decay), group in groups.items()],
+        betas=(0.9, 0.98),
+    )
+
+
+def one_cycle(step: int, steps: int, warm_up: float) -> float:
+    """The factor on every learning rate: up linearly over the first share `warm_up`, down along a half cosine.
+
+    >>> one_cycle(0, 10, 0.1), round(one_cycle(5, 11, 0.0), 3)
+    (1.0, 0.5)
+    """
+    rising = max(1, round(steps * warm_up))
+    if step < rising:
+        return (step + 1) / rising
+    progress = (step - rising) / max(1, steps - 1 - rising)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor
+
+
+def _under(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)

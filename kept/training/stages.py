@@ -1,0 +1,229 @@
+"""From a recipe to a trained model: build, train stage by stage, resume, keep."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kept.data.drawings import EncodedPictures, PixelPictures
+from kept.data.noise import Noise
+from kept.data.tokenized import TokenizedRecords, KnownPairs, Pictures
+from kept.data.tokenizer import load_tokenizer, train_tokenizer
+from kept.modeling.config import KeptConfig
+from kept.modeling.model import KeptModel
+from kept.objectives import OBJECTIVES, Context
+from kept.training.encode import caption_index, encode_pictures
+from kept.training.recipe import Recipe, StageSpec
+from kept.training.loop import Settings, Task, Trainer
+from kg.errors import InputError
+from kg.storage import atomic_directory, read_json, write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from kg.embedding.vectors import Vectors
+
+MODEL, PICTURES, PICTURE_LINKER = "model", "pictures", "picture-linker.safetensors"
+
+
+@dataclass(slots=True)
+class Run:
+    """A recipe with everything it needs loaded: what `pretrain` trains and `--check` looks at.
+
+    Args:
+        recipe: what is asked for.
+        start: the folder of a saved model to begin from, or None.
+        corpora: tokenised records by stage and source.
+        pictures: what the records' pictures are drawn from.
+        not_taken: parameters that the start model had and this one lacks, or the other way round.
+    """
+
+    recipe: Recipe
+    start: Path | None
+    tokenizer: PreTrainedTokenizerFast
+    model: KeptModel
+    corpora: dict[str, dict[str, TokenizedRecords]]
+    pictures: Pictures | None
+    not_taken: list[str]
+
+    @classmethod
+    def prepare(cls, recipe: Recipe, start: Path | None = None) -> Run:
+        """Check files, tokenise all records, build the model and give it its vectors."""
+        from kept.data.record import read_records
+
+        recipe.check_files()
+        if start is not None and not (start / "config.json").is_file():
+            raise InputError(f"--from {start}: no model here (no config.json)")
+        records = {
+            path: list(read_records(path))
+            for path in sorted({recipe.path(s.records) for stage in recipe.stages for s in stage.sources.values()})
+        }
+        if start is not None:
+            tokenizer = load_tokenizer(start)
+        else:
+            texts = (record.text for path in records for record in records[path] if record.text)
+            tokenizer = train_tokenizer(texts, recipe.tokenizer.vocabulary)
+        vectors = _vectors(recipe)
+        known = None
+        if recipe.graph is not None:
+            from kg import KnowledgeGraph
+
+            graph = KnowledgeGraph.open(recipe.path(recipe.graph))
+            known = KnownPairs(np.asarray(graph.triples), graph.num_entities)
+        pictures = _pictures(recipe, start)
+        tokenised = {
+            path: TokenizedRecords.build(
+                rows, tokenizer, pictures=pictures, known=known, max_length=recipe.model.max_length
+            )
+            for path, rows in records.items()
+        }
+        corpora = {
+            stage.name: {name: tokenised[recipe.path(source.records)] for name, source in stage.sources.items()}
+            for stage in recipe.stages
+        }
+        model, not_taken = _model(recipe, len(tokenizer), vectors, start)
+        return cls(recipe, start, tokenizer, model, corpora, pictures, not_taken)
+
+    def trainer(self, stage: StageSpec, folder: Path | None) -> Trainer:
+        """The trainer of one stage."""
+        settings = Settings(
+            steps=stage.steps,
+            batch={name: source.batch for name, source in stage.sources.items()},
+            seed=self.recipe.seed,
+            **stage.model_dump(
+                include={"accumulate", "rates", "freeze", "weight_decay", "warm_up", "clip", "log_every", "save_every"}
+            ),
+        )
+        tasks = {
+            name: Task(OBJECTIVES[name](**spec.options), tuple(spec.on or stage.sources))
+            for name, spec in stage.objectives.items()
+        }
+        return Trainer(
+            self.model, tasks, self.corpora[stage.name], self.context, settings, stage=stage.name, folder=folder
+        )
+
+    def context(self, noise: Noise, corpus: TokenizedRecords) -> Context:
+        """What objectives may know about the tokenizer and the corpus."""
+        tokenizer = self.tokenizer
+        specials = max(tokenizer.all_special_ids)
+        return Context(
+            noise=noise,
+            mask_id=int(tokenizer.mask_token_id),
+            end_id=int(tokenizer.sep_token_id),
+            first_piece=specials + 1,
+            vocabulary=len(tokenizer),
+            slots=self.model.config.slots,
+            corpus=corpus,
+        )
+
+    def train(self, out: Path, *, on_step: Callable[[str, int, int], None] | None = None) -> Path:
+        """Train every stage that `out` does not hold yet; returns the folder of the finished model.
+
+        `out/stages/NAME` keeps a stage's checkpoint and curves while it runs and its curves afterwards; `out/model` is
+        the model, its tokenizer and its vectors, written whole at the end.
+        """
+        self._claim(out)
+        if (out / MODEL).is_dir():
+            return out / MODEL
+        for stage in self.recipe.stages:
+            folder = out / "stages" / stage.name
+            done = folder / MODEL
+            if done.is_dir():
+                self.model.load_state_dict(KeptModel.load(done).state_dict())
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+
+            def report(step: int, stage: StageSpec = stage) -> None:
+                if on_step is not None:
+                    on_step(stage.name, step, stage.steps)
+
+            self.trainer(stage, folder).run(on_step=report)
+            with atomic_directory(done) as partial:
+                self.model.save_pretrained(partial)
+            shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+        return self._keep(out)
+
+    def _keep(self, out: Path) -> Path:
+        final = out / MODEL
+        with atomic_directory(final) as partial:
+            self.model.save_pretrained(partial)
+            self.tokenizer.save_pretrained(str(partial))
+            self._keep_pictures(partial)
+        for stage in self.recipe.stages:
+            shutil.rmtree(out / "stages" / stage.name / MODEL, ignore_errors=True)
+        return final
+
+    def _keep_pictures(self, folder: Path) -> None:
+        """Encode the pictures once, or pass on how to link them."""
+        if self.recipe.encode_pictures and isinstance(self.pictures, PixelPictures):
+            records = {id(corpus): corpus for stage in self.corpora.values() for corpus in stage.values()}
+            linker = caption_index(self.model, records.values())
+            encode_pictures(self.model, self.pictures, linker, seed=self.recipe.seed).save(folder / PICTURES)
+            linker.save(folder / PICTURE_LINKER)
+        elif self.start is not None and (self.start / PICTURE_LINKER).is_file():
+            shutil.copy(self.start / PICTURE_LINKER, folder / PICTURE_LINKER)
+
+    def _claim(self, out: Path) -> None:
+        """Refuse to go on in a folder that another recipe began."""
+        claim = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "start": None if self.start is None else read_json(self.start / "config.json"),
+        }
+        path = out / "recipe.json"
+        if path.is_file():
+            if read_json(path) != claim:
+                raise InputError(f"{out}: holds a run of other settings; choose another --out or remove it")
+            return
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(path, claim)
+
+
+def _vectors(recipe: Recipe) -> Vectors | None:
+    if recipe.model.knowledge is None or recipe.vectors is None:
+        return None
+    from kg.embedding.vectors import Vectors
+
+    return Vectors.load(recipe.path(recipe.vectors))
+
+
+def _pictures(recipe: Recipe, start: Path | None) -> Pictures | None:
+    """Pixels from the recipe's own folder, or the states that the start model's frozen tower left beside it."""
+    if start is not None and (start / PICTURES).is_dir():
+        return EncodedPictures.load(start / PICTURES)
+    if recipe.pictures is not None:
+        size = int((recipe.model.image or {}).get("size", 48))
+        return PixelPictures.load(recipe.path(recipe.pictures), size=size)
+    return None
+
+
+def _model(
+    recipe: Recipe, vocabulary: int, vectors: Vectors | None, start: Path | None
+) -> tuple[KeptModel, list[str]]:
+    """The recipe's model with fresh weights, those of the start model where they fit, and its vectors."""
+    spec = recipe.model
+    knowledge: dict[str, Any] | None = None
+    if spec.knowledge is not None and vectors is not None:
+        knowledge = {
+            **spec.knowledge.model_dump(),
+            "scorer": vectors.config.scorer,
+            "dim": int(vectors.entities.shape[1]),
+        }
+    config = KeptConfig(
+        vocabulary=vocabulary, knowledge=knowledge, seed=recipe.seed, **spec.model_dump(exclude={"knowledge"})
+    )
+    model = KeptModel(config).reset(recipe.seed)
+    not_taken: list[str] = []
+    if start is not None:
+        state = KeptModel.load(start).state_dict()
+        own = model.state_dict()
+        fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+        not_taken = sorted((set(own) | set(state)) - set(fitting))
+        model.load_state_dict(fitting, strict=False)
+    if vectors is not None:
+        model.set_knowledge(vectors)
+    return model, not_taken

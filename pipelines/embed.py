@@ -10,6 +10,8 @@ import typer
 from pipelines.options import Json, Out, Quiet, Resume, Seed, Settings, command, say
 
 if TYPE_CHECKING:
+    from kept.probing.rows import Figure
+    from kg.embedding import FitConfig
     from kg.embedding.facts import Facts
     from kg.embedding.ranking import Ranks
 
@@ -35,6 +37,8 @@ def embed(
     """Fit entity vectors, rank the facts that were kept back, and write vectors with their names."""
     import shutil
 
+    import numpy as np
+
     from kg.embedding import FitConfig, Vectors, fit, rank
 
     chosen = {"scorer": scorer, "encoder": encoder, "dim": dim, "minutes": minutes, "seed": seed}
@@ -54,10 +58,8 @@ def embed(
         checkpoint=checkpoint,
         resume=resume,
     )
-    import numpy as np
-
     known = np.concatenate([facts.train, facts.valid, facts.test])
-    rows = figures(rank(result.model, facts.test, known), facts, config.scorer) if len(facts.test) else []
+    rows = figures(rank(result.model, facts.test, known), facts, config) if len(facts.test) else []
     summary: dict[str, Any] = {
         "out": str(out),
         "entities": len(facts.keys),
@@ -75,11 +77,11 @@ def embed(
         labels=facts.labels,
         relation_keys=facts.relation_keys,
         graph=facts.graph,
-        figures={**summary, "rows": rows, "history": result.history},
+        figures={**summary, "rows": [row.to_json() for row in rows], "history": result.history},
     ).save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     report(summary, rows)
-    return {**summary, "rows": rows}
+    return {**summary, "rows": [row.to_json() for row in rows]}
 
 
 def read_facts(place: Path, hold_out: float, seed: int) -> Facts:
@@ -100,26 +102,29 @@ def read_facts(place: Path, hold_out: float, seed: int) -> Facts:
     raise InputError(f"{place}: neither a graph directory (meta.json) nor a folder of facts (train.txt)")
 
 
-def figures(ranks: Ranks, facts: Facts, model: str) -> list[dict[str, Any]]:
+def figures(ranks: Ranks, facts: Facts, config: FitConfig) -> list[Figure]:
     """The ranks as rows of figures: totals with intervals, then MRR by relation."""
+    from kept.probing.rows import Figure
     from kg.embedding.ranking import METRICS
 
-    def row(metric: str, part: Ranks, relation: str | None) -> dict[str, Any]:
-        low, high = part.interval(metric, samples=1000 if relation is None else 200)
-        about = {"task": "link prediction", "split": "test", "relation": relation, "arm": "graph-alone", "model": model}
-        value = float(part.values(metric).mean())
-        return {**about, "metric": metric, "value": value, "low": low, "high": high, "n": len(part.triples), "seeds": 1}
+    def row(metric: str, part: Ranks, relation: str | None) -> Figure:
+        value, bounds = (
+            float(part.values(metric).mean()),
+            part.interval(metric, samples=1000 if relation is None else 200),
+        )
+        about = ("link prediction", "test", relation, "graph-alone", config.scorer, metric)
+        return Figure(*about, value, *bounds, n=len(part.triples), seeds=(config.seed,))
 
     totals = [row(metric, ranks, None) for metric in METRICS]
     by_relation = ranks.per_relation().items()
     return totals + [row("mrr", part, facts.relation_keys[relation]) for relation, part in by_relation]
 
 
-def report(summary: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def report(summary: dict[str, Any], rows: list[Figure]) -> None:
     """What came out, for the person at the terminal."""
     epochs = f"{summary['epochs']} epochs (epoch {summary['kept_epoch']} kept, ended by {summary['stopped']})"
     say(f"{summary['entities']} entities, {summary['relations']} relations, {epochs} in {summary['seconds']} s")
     for row in rows:
-        if row["relation"] is None:
-            say(f"  {row['metric']:8} {row['value']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]  n = {row['n']}")
+        if row.relation is None:
+            say(f"  {row.metric:8} {row.value:.3f}  ({row.low:.3f} to {row.high:.3f}, n = {row.n})")
     say(f"vectors are in {summary['out']}; next: kept neighbors {summary['out']} NAME")

@@ -1,0 +1,131 @@
+"""`kept embed` and `kept neighbors`, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from kg import KnowledgeGraph
+from kg.embedding import Vectors
+from pipelines.cli import app
+
+QUICK = ["--dim", "16", "--epochs", "8", "--set", "batch=16", "--quiet"]
+
+
+@pytest.fixture(autouse=True)
+def quiet_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--quiet` sets the environment for worker processes; no test hands it to the next."""
+    monkeypatch.setenv("KEPT_QUIET", "")
+
+
+def kept(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    countries = [f"Country {row}" for row in range(12)]
+    facts = [(name, "in", f"Region {row % 3}") for row, name in enumerate(countries)]
+    facts += [(name, "borders", countries[(row + 3) % 12]) for row, name in enumerate(countries)]
+    KnowledgeGraph.from_triples(facts, labels={"Region 0": "Far North"}).save(tmp_path / "small.kg")
+    return tmp_path / "small.kg"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "facts"
+    place.mkdir()
+    lines = [f"e{row}\tnext\te{(row + 1) % 20}\n" for row in range(20)]
+    (place / "train.txt").write_text("".join(lines))
+    (place / "valid.txt").write_text("e0\tnext\te2\n")
+    (place / "test.txt").write_text("e3\tnext\te5\nnew\tnext\te1\n")
+    return place
+
+
+def test_a_graph_becomes_vectors_and_figures(graph: Path, tmp_path: Path) -> None:
+    ran = kept("embed", graph, "--out", tmp_path / "v", "--hold-out", 0.2, "--json", *QUICK)
+    assert ran.exit_code == 0, ran.output
+    summary = json.loads(ran.stdout)
+    totals = {row["metric"]: row for row in summary["rows"] if row["relation"] is None}
+    assert set(totals) == {"mrr", "mr", "hits@1", "hits@3", "hits@10"}
+    assert totals["mrr"]["low"] <= totals["mrr"]["value"] <= totals["mrr"]["high"]
+    assert totals["mrr"]["n"] == summary["facts"]["test"] == 2
+    vectors = Vectors.load(tmp_path / "v")
+    assert vectors.graph == KnowledgeGraph.open(graph).hash
+    assert vectors.entities.shape == (15, 16)
+    assert vectors.figures["rows"] == summary["rows"]
+    assert {path.name for path in tmp_path.iterdir()} == {"small.kg", "v"}, "no state of the fit is left behind"
+
+
+def test_all_facts_can_be_used(graph: Path, tmp_path: Path) -> None:
+    ran = kept("embed", graph, "--out", tmp_path / "v", "--hold-out", 0, "--json", *QUICK)
+    assert json.loads(ran.stdout)["facts"] == {"train": 24, "valid": 0, "test": 0}
+
+
+def test_a_folder_of_splits_is_embedded(folder: Path, tmp_path: Path) -> None:
+    ran = kept(
+        "embed", folder, "--out", tmp_path / "v", "--scorer", "rotate", "--encoder", "rgcn", "--json", *QUICK[:-1]
+    )
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(ran.stdout)["facts"] == {"train": 20, "valid": 1, "test": 2}
+    assert "test: 1 entities occur in no training fact" in ran.stderr
+
+
+def test_equal_seeds_give_equal_vectors(graph: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        assert kept("embed", graph, "--out", tmp_path / name, "--seed", seed, *QUICK).exit_code == 0
+    read = {name: (tmp_path / name / "vectors.safetensors").read_bytes() for name in "abc"}
+    assert read["a"] == read["b"] != read["c"]
+
+
+def test_neighbors_are_listed_by_name(graph: Path, tmp_path: Path) -> None:
+    kept("embed", graph, "--out", tmp_path / "v", *QUICK)
+    ran = kept("neighbors", tmp_path / "v", "far north", "Country 3", "-k", 2)
+    assert ran.exit_code == 0
+    assert [line for line in ran.stdout.splitlines() if not line.startswith(" ")] == ["far north", "Country 3"]
+    found = json.loads(kept("neighbors", tmp_path / "v", "Country 3", "-k", 2, "--json").stdout)
+    assert [set(neighbor) for neighbor in found["Country 3"]] == [{"key", "label", "similarity"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["embed", "{graph}", "--scorer", "complx"], "did you mean 'complex'"),
+        (["embed", "{graph}", "--set", "learning_rate=1"], "no setting is called 'learning_rate'"),
+        (["embed", "{graph}", "--hold-out", "1.5"], "--hold-out 1.5"),
+        (["embed", "{graph}", "--set", "lr=1e30", "--set", "init_std=1e15"], "not finite at step"),
+        (["embed", "{missing}"], "no such graph or folder"),
+        (["embed", "{empty}"], "neither a graph directory"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    graph: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"graph": graph, "missing": tmp_path / "missing", "empty": tmp_path / "empty"}
+    before = set(tmp_path.iterdir())
+    ran = kept(*(argument.format(**places) for argument in arguments), "--out", tmp_path / "v", "--quiet")
+    assert ran.exit_code == 2, ran.output
+    assert message in ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_an_unknown_entity_is_told(graph: Path, tmp_path: Path) -> None:
+    kept("embed", graph, "--out", tmp_path / "v", *QUICK)
+    ran = kept("neighbors", tmp_path / "v", "Far Nroth")
+    assert ran.exit_code == 2
+    assert "no entity is called 'Far Nroth'; did you mean 'Far North'" in ran.stderr
+    assert kept("neighbors", tmp_path / "nothing", "x").exit_code == 2
+
+
+@pytest.mark.data
+def test_umls_is_learned(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    ran = kept("embed", real_data("kg/umls"), "--out", tmp_path / "v", "--dim", 64, "--epochs", 20, "--json", "--quiet")
+    mrr = next(row["value"] for row in json.loads(ran.stdout)["rows"] if row["metric"] == "mrr")
+    assert mrr > 0.8

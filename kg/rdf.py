@@ -228,7 +228,7 @@ def converter(scope: str, *, renumber: bool = False) -> Callable[[pyoxigraph.Qua
 
     With `renumber`, blank nodes become b0, b1, ... as they are met; pyoxigraph gives random labels to those without.
     """
-    from pyoxigraph import BlankNode, Literal, NamedNode
+    from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode
 
     numbers: dict[str, int] = {}
 
@@ -250,7 +250,7 @@ def converter(scope: str, *, renumber: bool = False) -> Callable[[pyoxigraph.Qua
     def convert(quad: pyoxigraph.Quad) -> Statement:
         subject, predicate, target, graph = quad
         start = subject.value if type(subject) is NamedNode else name(subject)
-        place = name(graph) if type(graph) in (NamedNode, BlankNode) else None
+        place = None if type(graph) is DefaultGraph else name(graph)
         if type(target) is Literal:
             language, datatype = target.language, None
             if language is None:

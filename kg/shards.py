@@ -24,7 +24,8 @@ from kg.storage import read_arrow, read_json, write_arrow, write_json
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FLUSH = 1 << 16
+BATCH = 1 << 12
+"""Rows written at once: few enough that the garbage collector does not walk over them again and again."""
 DONE = "shard.json"
 
 
@@ -79,9 +80,9 @@ def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -
     quoted = foreign = in_graphs = total = 0
 
     edges = array("q")
-    rows = Rows()
+    rows: list[tuple[int, int, int, int, str]] = []
     with (folder / "edges.bin").open("wb") as edge_file, pa.OSFile(str(folder / "literals.arrow"), "wb") as sink:
-        with pa.ipc.new_stream(sink, Rows.schema()) as literals:
+        with pa.ipc.new_stream(sink, literal_schema()) as literals:
             for subject, predicate, target, datatype, language, graph in statements:
                 total += 1
                 if graph is not None:
@@ -90,7 +91,7 @@ def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -
                         continue
                 if datatype == IRI_VALUE and predicate not in images:
                     edges.extend((entities[subject], relations[predicate], entities[target]))
-                    if len(edges) >= 3 * FLUSH:
+                    if len(edges) >= 3 * BATCH:
                         edges.tofile(edge_file)
                         del edges[:]
                 elif datatype == QUOTED:
@@ -98,14 +99,13 @@ def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -
                 elif filtered and not policy.speaks(language):
                     foreign += 1
                 else:
-                    rows.subject.append(entities[subject])
-                    rows.predicate.append(predicates[predicate])
-                    rows.value.append(target)
-                    rows.datatype.append(datatypes[datatype])
-                    rows.language.append(languages[language])
-                    if len(rows.value) >= FLUSH:
-                        literals.write_batch(rows.take())
-            literals.write_batch(rows.take())
+                    rows.append(
+                        (entities[subject], predicates[predicate], datatypes[datatype], languages[language], target)
+                    )
+                    if len(rows) >= BATCH:
+                        literals.write_batch(literal_batch(rows))
+                        rows.clear()
+            literals.write_batch(literal_batch(rows))
         edges.tofile(edge_file)
     for name, codes in (("entities", entities), ("relations", relations)):
         write_arrow(folder / f"{name}.arrow", pa.table({"key": pa.array(codes.names(), pa.large_string())}))
@@ -116,33 +116,21 @@ def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -
     return Tally(total, nonzero(skipped), nonzero(counted))
 
 
-@dataclass
-class Rows:
-    """Literals that wait to be written."""
+def literal_schema() -> pa.Schema:
+    """The columns of a shard's literals; all but the value are codes."""
+    import pyarrow as pa
 
-    subject: array[int] = field(default_factory=lambda: array("q"))
-    predicate: array[int] = field(default_factory=lambda: array("i"))
-    datatype: array[int] = field(default_factory=lambda: array("i"))
-    language: array[int] = field(default_factory=lambda: array("i"))
-    value: list[str] = field(default_factory=list)
+    codes = [(name, pa.int32()) for name in ("predicate", "datatype", "language")]
+    return pa.schema([("subject", pa.int64()), *codes, ("value", pa.large_string())])
 
-    @staticmethod
-    def schema() -> pa.Schema:
-        import pyarrow as pa
 
-        codes = [(name, pa.int32()) for name in ("predicate", "datatype", "language")]
-        return pa.schema([("subject", pa.int64()), *codes, ("value", pa.large_string())])
+def literal_batch(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
+    """Rows of `literal_schema` as a batch."""
+    import pyarrow as pa
 
-    def take(self) -> pa.RecordBatch:
-        """All rows as a batch; none are left."""
-        import pyarrow as pa
-
-        columns = (self.subject, self.predicate, self.datatype, self.language)
-        arrays = [pa.array(np.array(column)) for column in columns]
-        batch = pa.record_batch([*arrays, pa.array(self.value, pa.large_string())], schema=self.schema())
-        for column in (*columns, self.value):
-            del column[:]
-        return batch
+    columns = zip(*rows, strict=True) if rows else ((),) * len(literal_schema())
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, literal_schema(), strict=True)]
+    return pa.record_batch(arrays, schema=literal_schema())
 
 
 def finish_shard(folder: Path, record: dict[str, Any], tally: Tally) -> None:

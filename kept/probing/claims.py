@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kept.probing.rows import Figure
 from kept.probing.study import DIFFERENCE, VERSUS, verdict
-from kept.probing.tables import by_split, headline, number_text
+from kept.probing.tables import by_split, headline, number_text, tasks, telling_split
 
 READING = (
     "A fused model finds the entity in the question and reads its facts from the graph's vectors. That is looking up, "
@@ -22,7 +22,7 @@ def claims(rows: Sequence[Figure]) -> list[str]:
     []
     """
     found = (_graph_only(rows), _unseen(rows), _swap(rows), _neither(rows), _verbalised(rows))
-    return [claim for claim in found if claim]
+    return [claim for claim in found if claim] or _plain(rows)
 
 
 def share(rows: Sequence[Figure], task: str, split: str, arm: str) -> Figure | None:
@@ -33,6 +33,16 @@ def share(rows: Sequence[Figure], task: str, split: str, arm: str) -> Figure | N
 def percent(row: Figure) -> str:
     """A share in prose."""
     return f"{number_text(row.value, row.metric)}%"
+
+
+def _plain(rows: Sequence[Figure]) -> list[str]:
+    """What can be said of any result: the first task's figures, arm by arm."""
+    for task in tasks(rows):
+        split = telling_split(rows, task)
+        shares = [(line.arm, line.cells[split]) for line in by_split(rows, task) if split in line.cells]
+        if shares:
+            return [f"On {task} ({split}): {', '.join(f'{arm} {percent(row)}' for arm, row in shares)}."]
+    return []
 
 
 def _graph_only(rows: Sequence[Figure]) -> str | None:

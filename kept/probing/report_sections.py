@@ -34,11 +34,8 @@ def title(rows: Sequence[Figure]) -> str:
 def opening(rows: Sequence[Figure]) -> str:
     """Title, finding, and the figures that carry it."""
     found = claims(rows)
-    lede = found[0] if found else f"{len(rows):,} figures of {len(arms(rows))} arms."
-    return (
-        f'<header><p class="kicker">KEPT report</p><h1>{escape(title(rows))}</h1>'
-        f'<p class="lede">{escape(lede)}</p>{tiles(rows)}</header>'
-    )
+    lede = f'<p class="lede">{escape(found[0])}</p>' if found else ""
+    return f'<header><p class="kicker">KEPT report</p><h1>{escape(title(rows))}</h1>{lede}{tiles(rows)}</header>'
 
 
 def tiles(rows: Sequence[Figure]) -> str:
@@ -57,7 +54,7 @@ def tiles(rows: Sequence[Figure]) -> str:
 def reading(rows: Sequence[Figure]) -> str:
     """What the figures mean, and what they do not."""
     found = claims(rows)
-    if not found:
+    if "fused" not in arms(rows):
         return ""
     items = "".join(f"<li>{escape(claim)}</li>" for claim in found[1:])
     return section(

@@ -121,7 +121,30 @@ def arms_side_by_side(rows: Sequence[Figure]) -> str:
         prose(explained),
         table("facts, precision at 1", heads, [arm_row(line, shown) for line in lines]),
         prose(gate) if any(line.gated for line in lines) else "",
+        slices(rows),
     )
+
+
+def slices(rows: Sequence[Figure]) -> str:
+    """Subjects that text names and others; facts that rules derive and others."""
+    lines = by_split(rows, "facts", slices=True)
+    shown = sorted(name for name in columns(lines) if not name.startswith("B-dev"))
+    if not shown:
+        return ""
+    counts = {name: next(line.cells[name].n for line in lines if name in line.cells) for name in shown}
+    body = []
+    for line in lines:
+        cells = "".join(compact(line.cells.get(name), line) for name in shown)
+        body.append(f'<tr><th scope="row">{escape(line.arm)}</th>{cells}</tr>')
+    heads = [
+        f'<th scope="col" class="num">{escape(name.replace("/", ", "))}<small>n = {counts[name]:,}</small></th>'
+        for name in shown
+    ]
+    explained = (
+        "Within B: whether text names the subject in some other fact, or never. Within D: whether rules mined from the "
+        "graph derive the fact, or nothing does."
+    )
+    return "<h3>Slices</h3>" + prose(explained) + table("facts, precision at 1", ["", *heads], body, kind="plain")
 
 
 def every_task(rows: Sequence[Figure]) -> str:

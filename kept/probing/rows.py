@@ -25,6 +25,7 @@ class Figure:
     """One number with its interval and what it is about.
 
     Attributes:
+        split: the part of the facts, or after a slash a slice of it ("B-test/unseen").
         relation: None in a total over relations.
         arm: which experiment (`kept.probing.study.ARMS`), or "X vs Y" for a difference of two.
         model: the model's name, and after a colon the route by which it answered where it has several.

@@ -23,7 +23,7 @@ class Outcome:
     """How the items of one task came out under one route of one scorer: the raw material of figures.
 
     Attributes:
-        ids, splits, relations: (N,) str; a relation is "" where an item has none.
+        ids, splits, slices, relations: (N,) str; a slice (`meta["slice"]`) or a relation is "" where an item has none.
         better, ties, candidates: (N,) int, the parts of `metrics.Rank`.
     """
 
@@ -31,6 +31,7 @@ class Outcome:
     route: str
     ids: np.ndarray
     splits: np.ndarray
+    slices: np.ndarray
     relations: np.ndarray
     better: np.ndarray
     ties: np.ndarray
@@ -45,7 +46,7 @@ class Outcome:
 
     def of(self, keep: np.ndarray) -> Outcome:
         """The items at which a (N,) bool is true."""
-        arrays = (self.ids, self.splits, self.relations, self.better, self.ties, self.candidates)
+        arrays = (self.ids, self.splits, self.slices, self.relations, self.better, self.ties, self.candidates)
         return Outcome(self.task, self.route, *(array[keep] for array in arrays))
 
 
@@ -76,14 +77,13 @@ def outcomes(probe: ProbeSet, scores: Sequence[Scores], routes: Sequence[str]) -
     spaces = [item.space(probe.spaces) for item in probe.items]
     gold = [space.positions(item.gold) for space, item in zip(spaces, probe.items, strict=True)]
     also_true = [space.positions(item.also_true) for space, item in zip(spaces, probe.items, strict=True)]
-    ids, splits, relations = (
-        np.array([getattr(item, name) or "" for item in probe.items], dtype=str) for name in ("id", "split", "relation")
-    )
+    about = [(item.id, item.split, str(item.meta.get("slice", "")), item.relation or "") for item in probe.items]
+    names = np.array(about, dtype=str).reshape(-1, 4).T
     found = {}
     for route in routes:
         ranks = [rank_of(given[route], *truth) for given, *truth in zip(scores, gold, also_true, strict=True)]
         columns = np.array(ranks, dtype=np.int64).reshape(-1, 3).T
-        found[route] = Outcome(probe.task, route, ids, splits, relations, *columns)
+        found[route] = Outcome(probe.task, route, *names, *columns)
     return found
 
 

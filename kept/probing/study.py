@@ -18,7 +18,7 @@ from kept.probing.tasks import TASKS
 
 GATE = 0.98
 GATE_TASK, GATE_SPLIT, GATE_METRIC = "facts", "A", "p@1"
-DIFFERENCE, VERSUS, MACRO = " difference", " vs ", "macro "
+DIFFERENCE, VERSUS, MACRO, SLICE = " difference", " vs ", "macro ", "/"
 
 TRAINED = {
     "text": "text alone",
@@ -71,7 +71,7 @@ class Study:
             self.runs.append(Run(arm, seed, name, outcome))
 
     def figures(self) -> list[Figure]:
-        """All totals and, for each task's headline metric, the macro mean and every relation."""
+        """All totals and, for each task's headline metric, the macro mean, every relation and every slice."""
         rows = []
         for (task, split), runs in self._parts().items():
             headline, *others = TASKS[task].metrics
@@ -83,6 +83,11 @@ class Study:
                 for metric in others:
                     other = _sample(own, split, metric)
                     rows.append(_figure(*about, metric, intervals(other, draws=self.draws).micro, other))
+                for part in dict.fromkeys(own[0].outcome.slices[own[0].outcome.splits == split].tolist()):
+                    if part:
+                        cut = _sample(own, split, headline, part)
+                        bounds = intervals(cut, draws=self.draws).micro
+                        rows.append(_figure(task, split + SLICE + part, None, arm, model, headline, bounds, cut))
                 if len(found.within) > 1:
                     rows.append(_figure(*about, MACRO + headline, found.macro, sample))
                 for relation, bounds in found.within.items():
@@ -127,9 +132,14 @@ def _by_model(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
     return models
 
 
-def _sample(runs: Sequence[Run], split: str, metric: str) -> Sample:
-    parts = [(run.seed, run.outcome.of(run.outcome.splits == split)) for run in sorted(runs, key=lambda run: run.seed)]
-    return Sample.stack([(seed, part.values(metric), part.ids, part.relations) for seed, part in parts])
+def _sample(runs: Sequence[Run], split: str, metric: str, part: str | None = None) -> Sample:
+    """One metric of one arm on a split, or on a slice of it."""
+    parts = []
+    for run in sorted(runs, key=lambda run: run.seed):
+        keep = run.outcome.splits == split
+        own = run.outcome.of(keep if part is None else keep & (run.outcome.slices == part))
+        parts.append((run.seed, own.values(metric), own.ids, own.relations))
+    return Sample.stack(parts)
 
 
 def _same_route(model: str, names: Sequence[str]) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kept.probing.rows import Figure, Results, select
-from kept.probing.study import ARMS, DIFFERENCE, GATE, TRAINED, VERSUS, known, verdict
+from kept.probing.study import ARMS, DIFFERENCE, GATE, SLICE, TRAINED, VERSUS, known, verdict
 from kept.probing.tasks import TASKS
 
 SPLITS = {
@@ -53,8 +53,8 @@ def tasks(rows: Sequence[Figure]) -> list[str]:
 
 
 def splits(rows: Sequence[Figure]) -> list[str]:
-    """The splits of these rows in the order of tables, unknown ones last."""
-    found = dict.fromkeys(row.split for row in rows)
+    """The splits of these rows, without slices, in the order of tables, unknown ones last."""
+    found = dict.fromkeys(row.split for row in rows if SLICE not in row.split)
     return [split for split in SPLITS if split in found] + [split for split in found if split not in SPLITS]
 
 
@@ -73,9 +73,10 @@ def models(rows: Sequence[Figure], arm: str) -> list[str]:
     return list(dict.fromkeys(row.model for row in rows if row.arm == arm))
 
 
-def by_split(rows: Sequence[Figure], task: str, *, routes: bool = False) -> list[Line]:
-    """A line for each arm (or for each of its routes), a column for each split of a task."""
+def by_split(rows: Sequence[Figure], task: str, *, routes: bool = False, slices: bool = False) -> list[Line]:
+    """A line for each arm (or for each of its routes), a column for each split of a task (or for each slice)."""
     totals = select(rows, task=task, metric=headline(task), relation=None)
+    totals = [row for row in totals if (SLICE in row.split) == slices]
     lines = []
     for arm in arms(totals):
         for model in models(totals, arm)[: None if routes else 1]:

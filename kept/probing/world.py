@@ -61,6 +61,13 @@ class World:
         keys = map(tuple, triples[starts, :TAIL].tolist())
         return dict(zip(keys, np.split(triples[:, TAIL], starts[1:]), strict=True))
 
+    @cached_property
+    def in_text(self) -> np.ndarray:
+        """(N,) bool: which entities a fact of text (A, C) names."""
+        named = np.zeros(self.graph.num_entities, dtype=bool)
+        named[np.asarray(self.graph.triples)[self.split.rows("A", "C")][:, [HEAD, TAIL]]] = True
+        return named
+
     def true_objects(self, subject: str, relation: str) -> tuple[str, ...]:
         """Keys of all objects that make (subject, relation, ?) true."""
         pair = (self.graph.entities.id(subject), self.graph.relations.id(relation))

@@ -22,8 +22,8 @@ class Facts(Task):
     """Cloze over facts of A, B, C and D; candidates are the objects of the relation.
 
     One item a fact, in one of the wordings of training. Other true objects stand aside. A fact whose object is named in
-    its own question ("the capital of Singapore") is dropped and counted. `meta` says whether the subject occurs in
-    text at all (`seen`) and whether rules make the fact follow from the graph (`inferable`).
+    its own question ("the capital of Singapore") is dropped and counted. `meta["slice"]` cuts B by whether text names
+    the subject at all (seen, unseen) and D by whether mined rules derive the fact from the graph (inferable, other).
 
     Source: Petroni et al. 2019, "Language models as knowledge bases?" (LAMA); candidates by relation as in Wiland et
     al. 2024, "BEAR: a unified framework for evaluating relational knowledge".
@@ -38,8 +38,6 @@ class Facts(Task):
 
     def build(self, world: World) -> ProbeSet:
         triples, dropped, items = np.asarray(world.graph.triples), Counter[str](), []
-        in_text = np.zeros(world.graph.num_entities, dtype=bool)
-        in_text[triples[world.split.rows("A", "C")][:, [0, 2]]] = True
         for part in self.parts:
             rows = self.rows(world, part)
             if self.most is not None and len(rows) > self.most:
@@ -54,8 +52,7 @@ class Facts(Task):
                 elif gives_away(query, world.graph.label(tail)):
                     dropped["the question names the answer"] += 1
                 else:
-                    meta = {"seen": bool(in_text[head]), "inferable": bool(world.split.inferable[row])}
-                    items.append(self.item(world, part, row, query, meta))
+                    items.append(self.item(world, part, row, query, self.slice(world, part, row)))
         return self.collect(items, self.spaces(world, {item.relation for item in items if item.relation}), dropped)
 
     def rows(self, world: World, part: str) -> np.ndarray:
@@ -78,6 +75,12 @@ class Facts(Task):
     def subject_name(self, world: World, relation: str, head: int) -> str:
         """How the question names its subject."""
         return world.graph.label(head)
+
+    def slice(self, world: World, part: str, row: int) -> dict[str, Any]:
+        """Which slice of its part a fact is in, as meta data."""
+        if part.startswith("B"):
+            return {"slice": "seen" if world.in_text[world.graph.triples[row, 0]] else "unseen"}
+        return {"slice": "inferable" if world.split.inferable[row] else "other"} if part == "D" else {}
 
     def item(self, world: World, part: str, row: int, query: str, meta: dict[str, Any]) -> ProbeItem:
         """The item of one fact."""

@@ -19,7 +19,8 @@ def outcome(right: dict[str, float], *, task: str = "facts", seed: int = 0, rout
     rng = np.random.default_rng(seed)
     better = np.concatenate([(rng.permutation(N) >= round(share * N)).astype(int) * 4 for share in right.values()])
     relations = np.tile(["capital", "border"], N * len(right) // 2)
-    return Outcome(task, route, ids, splits, relations, better, np.ones_like(better), np.full_like(better, 50))
+    slices = np.where(splits == "D", np.tile(["inferable", "other", "other", "other"], len(ids) // 4), "")
+    return Outcome(task, route, ids, splits, slices, relations, better, np.ones_like(better), np.full_like(better, 50))
 
 
 def study(arms: dict[str, Sequence[dict[str, float]]], model: str = "demo") -> Study:
@@ -43,6 +44,13 @@ def test_rows_are_means_with_their_counts() -> None:
     assert macro.value == pytest.approx(0.15)
     [mrr] = select(rows, split="B-test", metric="mrr")
     assert mrr.value == pytest.approx(0.15 + 0.85 / 5)
+
+
+def test_slices_have_rows_of_their_own() -> None:
+    rows = study({"text": [{"A": 1.0, "D": 0.2}]}).figures()
+    cut = {row.split: row for row in rows if "/" in row.split}
+    assert {split: row.n for split, row in cut.items()} == {"D/inferable": N // 4, "D/other": 3 * N // 4}
+    assert (cut["D/inferable"].value + 3 * cut["D/other"].value) / 4 == pytest.approx(0.2)
 
 
 def compared(arms: dict[str, Sequence[dict[str, float]]], first: str, second: str) -> tuple[Figure, str]:

@@ -110,9 +110,17 @@ class TestFacts(ProbeContract):
             ("country/2", "country/1"),
         }
 
-    def test_seen_says_whether_text_names_the_subject(self, world: World) -> None:
-        seen = {item.subject: item.meta["seen"] for item in self.build(world).items}
-        assert seen["country/0"] and not seen["country/11"]
+    def test_slices_cut_b_by_the_subject_and_d_by_the_rules(self, world: World) -> None:
+        inferable = world.split.inferable.copy()
+        inferable[world.split.rows("D")[:1]] = True
+        probe = self.build(world)
+        slices = {(item.split, item.meta.get("slice")) for item in probe.items}
+        wanted = {("A", None), ("C", None), ("B-dev", "seen"), ("B-test", "seen"), ("B-test", "unseen")}
+        assert slices == wanted | {("D", "other")}
+        derived = self.build(replace(world, split=replace(world.split, inferable=inferable)))
+        assert {item.meta["slice"] for item in derived.items if item.split == "D"} == {"inferable"}
+        unseen = {item.subject for item in probe.items if item.meta.get("slice") == "unseen"}
+        assert unseen == {"country/11"}
 
     def test_wordings_vary_and_come_from_training(self, world: World) -> None:
         capitals = [item for item in self.build(world).items if item.relation == "capital"]

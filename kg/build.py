@@ -148,7 +148,7 @@ def read_dumps(tasks: Sequence[Task], workers: int) -> None:
     """Make the shard of every task that has none yet."""
     for task in tasks:
         reader_of(task.path, task.syntax)
-    waiting = [task for task in tasks if not finished(task.folder, task.record())]
+    waiting = [task for task in tasks if task.path == STDIN or not finished(task.folder, task.record())]
     size = sum(Path(task.path).stat().st_size for task in waiting if task.path != STDIN)
     with progress() as display:
         bar = display.add_task("reading bytes", total=size or None)

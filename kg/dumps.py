@@ -56,10 +56,10 @@ def find_dumps(dumps: Iterable[str | Path]) -> list[str]:
     found: dict[str, None] = {}
     for dump in map(str, dumps):
         path = Path(dump)
-        if dump == STDIN or path.is_file():
-            matches = [dump]
-        elif path.is_dir():
+        if path.is_dir():
             matches = [str(file) for file in sorted(path.rglob("*")) if file.is_file() and is_dump(file)]
+        elif dump == STDIN or path.exists():
+            matches = [dump]
         elif glob.has_magic(dump):
             matches = [file for file in sorted(glob.iglob(dump, recursive=True)) if Path(file).is_file()]  # noqa: PTH207
         else:

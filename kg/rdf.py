@@ -149,11 +149,11 @@ class DocumentReader(Reader):
             except StopIteration:
                 return
             except SyntaxError as error:
-                reject(error.lineno or lines.count, reason_of(error) + ("" if self.recovers else REST_LOST))
+                reject(error.lineno or lines.number, reason_of(error) + ("" if self.recovers else REST_LOST))
                 if not self.recovers:
                     return
             except MemoryError:
-                reject(lines.count, f"a statement longer than {LONGEST_LINE >> 20} MiB{REST_LOST}")
+                reject(lines.number, f"a statement longer than {LONGEST_LINE >> 20} MiB{REST_LOST}")
                 return
             else:
                 if self.asserts_graphs or isinstance(quad.graph_name, DefaultGraph):
@@ -270,18 +270,21 @@ def converter(scope: str, *, renumber: bool = False) -> Callable[[pyoxigraph.Qua
 
 
 class _Lines(io.RawIOBase):
-    """Hands a stream on line by line, so that at an error the count of lines says where the parser is."""
+    """Hands a stream on line by line, so that at an error `number` says in which line the parser is."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream = stream
-        self.count = 0
+        self.number = 0
+        self._begins = True
 
     def read(self, size: int = -1, /) -> bytes:
-        line = self.stream.readline(size)
-        if self.count == 0:
-            line = line.removeprefix(BOM)
-        self.count += line.endswith(b"\n") or not self.count
-        return line
+        piece = self.stream.readline(size)
+        if self._begins and piece:
+            self.number += 1
+            if self.number == 1:
+                piece = piece.removeprefix(BOM)
+        self._begins = piece.endswith(b"\n")
+        return piece
 
 
 def reason_of(error: SyntaxError) -> str:

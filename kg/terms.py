@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote, unquote
 
 from kg.literals import IRI_VALUE, Literal
 from kg.rdf import Statement
-from kg.vocabulary import is_iri
 
 NAMED = "urn:kept:"
 """Where keys that are neither IRIs nor blank nodes live in RDF, percent-encoded."""
-BLANK = re.compile(r"_:[^\W.-](?:[\w.-]*[\w-])?")
 ESCAPES = str.maketrans(
     {
         **{chr(code): f"\\u{code:04X}" for code in (*range(0x20), 0x7F)},
@@ -26,13 +23,32 @@ ESCAPES = str.maketrans(
 )
 
 
-def is_blank(key: str) -> bool:
-    """Whether a key is a blank node.
+def is_iri(key: str) -> bool:
+    """Whether a key is an absolute IRI (RFC 3987) rather than a plain name or a blank node.
 
-    >>> is_blank("_:b0"), is_blank("_:not a label")
-    (True, False)
+    >>> is_iri("http://dbpedia.org/resource/Paris"), is_iri("Paris"), is_iri("_:b0"), is_iri("http://e.org/a b")
+    (True, False, False, False)
     """
-    return BLANK.fullmatch(key) is not None
+    from pyoxigraph import NamedNode
+
+    try:
+        return bool(NamedNode(key))
+    except ValueError:
+        return False
+
+
+def is_blank(key: str) -> bool:
+    """Whether a key is a blank node with a label that RDF allows.
+
+    >>> is_blank("_:b0"), is_blank("_:not a label"), is_blank("b0")
+    (True, False, False)
+    """
+    from pyoxigraph import BlankNode
+
+    try:
+        return key.startswith("_:") and bool(BlankNode(key[2:]))
+    except ValueError:
+        return False
 
 
 def iri_of(key: str) -> str:

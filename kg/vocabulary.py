@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -18,17 +17,6 @@ if TYPE_CHECKING:
 
 NEIGHBOURHOOD = 200
 """How many keys on each side of a wrong key are looked at for a suggestion."""
-
-IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?://|[^\s/])[^\s<>\"{}|\\^`]*")
-
-
-def is_iri(key: str) -> bool:
-    """Whether a key is an absolute IRI (RFC 3987) rather than a plain name or a blank node.
-
-    >>> is_iri("http://dbpedia.org/resource/Paris"), is_iri("Paris"), is_iri("_:b0"), is_iri("/film/film/genre")
-    (True, False, False, False)
-    """
-    return IRI.fullmatch(key) is not None
 
 
 def local_name(key: str) -> str:

@@ -9,7 +9,7 @@ from kg.backends.base import BACKENDS, Backend
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.rdf import NTriples
-from kg.terms import ntriples_literal, ntriples_node, unwrapped
+from kg.terms import iri_of, ntriples_literal, ntriples_node, unwrapped
 
 
 @BACKENDS.register("ntriples")
@@ -19,9 +19,9 @@ class NTriplesLines(Backend):
     def export(self, kg: KnowledgeGraph) -> Iterator[str]:
         """Triples by ascending id, then literals; in constant memory."""
         for head, relation, tail in kg.statements():
-            yield f"{ntriples_node(head)} {ntriples_node(relation)} {ntriples_node(tail)} ."
+            yield f"{ntriples_node(head)} <{iri_of(relation)}> {ntriples_node(tail)} ."
         for subject, literal in kg.all_literals():
-            yield f"{ntriples_node(subject)} {ntriples_node(literal.predicate)} {ntriples_literal(literal)} ."
+            yield f"{ntriples_node(subject)} <{iri_of(literal.predicate)}> {ntriples_literal(literal)} ."
 
     def load(self, other: Iterable[str]) -> KnowledgeGraph:
         """From lines; raises InputError with the number of a line that is not N-Triples."""

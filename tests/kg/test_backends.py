@@ -14,10 +14,12 @@ from kg import InputError, KnowledgeGraph
 from kg.backends import BACKENDS, Backend, NetworkX, NTriplesLines, Oxigraph, PyG, RDFLib, SciPy, TSVLines
 from kg.literals import IRI_VALUE, Literal
 from kg.predicates import RDFS_LABEL
+from kg.terms import iri_of, is_iri, key_of
 from tests.contracts import Contract
 
 Triples = set[tuple[str, str, str]]
 E = "http://example.org/"
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 XSD = "http://www.w3.org/2001/XMLSchema#"
 
 
@@ -175,15 +177,16 @@ class TestNTriples(BackendContract):
         with pytest.raises(InputError, match="line 2: "):
             NTriplesLines().load(["<urn:a> <urn:b> <urn:c> .", "<urn:a> <urn:b> ."])
 
-    @settings(deadline=None)
-    @given(
-        st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-    )
-    def test_any_text_survives(self, value: str, key: str) -> None:
+    @settings(deadline=None, max_examples=200)
+    @given(texts, st.sampled_from(["", "http://", "urn:", "_:", "urn:kept:"]), texts)
+    def test_any_text_survives(self, value: str, start: str, end: str) -> None:
+        key = start + end
         kg = KnowledgeGraph.from_triples([(key, key, "x")], literals=[(key, Literal(E + "p", value))])
         lines = list(NTriplesLines().export(kg))
         assert not any("\n" in line or "\r" in line for line in lines)
-        assert NTriplesLines().load(lines).hash == kg.hash
+        for backend in (NTriplesLines, Oxigraph, RDFLib):
+            native = backend().export(kg) if backend is not NTriplesLines else lines
+            assert backend().load(native).hash == kg.hash
 
 
 class TestTSV(BackendContract):
@@ -236,3 +239,15 @@ class TestSciPy(BackendContract):
         whole = SciPy().export(kg).whole()
         assert whole[kg.entities.id(E + "Paris"), kg.entities.id(E + "France")] == 2
         assert whole.sum() == kg.num_triples
+
+
+@pytest.mark.parametrize("key", ["http://e.org/", "urn:a:b", "file:///x", "mailto:a@b.c", "http://e.org/\u00e9"])
+def test_iris_stay_as_they_are(key: str) -> None:
+    assert is_iri(key) and iri_of(key) == key_of(key) == key
+
+
+@pytest.mark.parametrize(
+    "key", ["a b", "http://e.org/a b", "<http://e.org>", "", "e.org/x", "12:3", "/film/genre", "_:a b"]
+)
+def test_other_keys_are_wrapped(key: str) -> None:
+    assert not is_iri(key) and is_iri(iri_of(key)) and key_of(iri_of(key)) == key

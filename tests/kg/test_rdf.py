@@ -257,6 +257,12 @@ class TestRdfXml(ReaderContract):
 </rdf:RDF>"""
     broken_line, survives = 3, 1
 
+    def test_long_lines_are_counted_once(self) -> None:
+        padded = self.broken.replace(b"<rdf:RDF ", b"<rdf:RDF " + b" " * 9000).replace(
+            b"</rdf:Desc", b" " * 9000 + b"</rdf:Desc"
+        )
+        assert read_leniently(self.member, padded)[1][0][0] == 3
+
     def test_the_rest_is_said_to_be_lost(self) -> None:
         assert "not read past" in read_leniently(self.member, self.broken)[1][0][1]
 

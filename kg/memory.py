@@ -9,7 +9,7 @@ import numpy as np
 from kg.assemble import Parts, assemble, literal_rows
 from kg.literals import IRI_VALUE, Literal
 from kg.predicates import Predicates
-from kg.rdf import QUOTED, Statement
+from kg.rdf import FORMULA, QUOTED, Statement
 
 Triple = tuple[str, str, str]
 
@@ -62,13 +62,15 @@ def number(
 def sort_out(
     statements: Iterable[Statement], predicates: Predicates
 ) -> tuple[list[Triple], list[tuple[str, Literal]], int]:
-    """Statements as triples and literals, and how many there were; quoted statements are left out."""
+    """Statements as triples and literals, and how many there were; what is only quoted is left out."""
     triples: list[Triple] = []
     literals: list[tuple[str, Literal]] = []
     images = frozenset(predicates.image)
     total = 0
-    for subject, predicate, target, datatype, language, _ in statements:
+    for subject, predicate, target, datatype, language, graph in statements:
         total += 1
+        if graph == FORMULA:
+            continue
         if datatype == IRI_VALUE and predicate not in images:
             triples.append((subject, predicate, target))
         elif datatype != QUOTED:

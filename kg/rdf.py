@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 QUOTED = "@triple"
 """The datatype of an object that is itself a statement (RDF 1.2 triple terms)."""
+FORMULA = "@formula"
+"""The graph of statements that a dump only quotes (N3 formulas) and does not state."""
+REST_LOST = "; the file is not read past this place"
 BLOCK = 1 << 20
 LONGEST_LINE = 1 << 24
 """pyoxigraph's own bound on one statement, 16 MiB."""
@@ -34,7 +37,8 @@ class Statement(NamedTuple):
     """One statement. Blank nodes are written `_:label`, IRIs bare.
 
     `datatype` tells what the object is: `"@id"` an IRI or blank node, `"@triple"` a quoted statement, an IRI a typed
-    literal, None a plain literal or, with `language`, a tagged one. `graph` is None in the default graph.
+    literal, None a plain literal or, with `language`, a tagged one. `graph` is None in the default graph and
+    `"@formula"` where the statement is quoted, not made.
 
     >>> Statement("http://e.org/Paris", "http://e.org/in", "http://e.org/France", "@id").graph is None
     True
@@ -138,7 +142,7 @@ class DocumentReader(Reader):
     def statements(
         self, stream: BinaryIO, *, reject: Reject, scope: str = "", base: str | None = None
     ) -> Iterator[Statement]:
-        from pyoxigraph import DefaultGraph, RdfFormat, parse
+        from pyoxigraph import RdfFormat, parse
 
         lines = _Lines(stream)
         convert = converter(scope, renumber=True)
@@ -156,11 +160,9 @@ class DocumentReader(Reader):
                 reject(lines.number, f"a statement longer than {LONGEST_LINE >> 20} MiB{REST_LOST}")
                 return
             else:
-                if self.asserts_graphs or isinstance(quad.graph_name, DefaultGraph):
-                    yield convert(quad)
-
-
-REST_LOST = "; the file is not read past this place"
+                statement = convert(quad)
+                quoted = statement.graph is not None and not self.asserts_graphs
+                yield statement._replace(graph=FORMULA) if quoted else statement
 
 
 @READERS.register("ntriples")
@@ -199,7 +201,7 @@ class TriG(DocumentReader):
 
 @READERS.register("n3")
 class N3(DocumentReader):
-    """Notation3; rules and quoted formulas are not facts and are left out."""
+    """Notation3; what rules and formulas quote is marked as such."""
 
     suffixes = (".n3",)
     format_name = "N3"

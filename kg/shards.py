@@ -18,7 +18,7 @@ import numpy as np
 
 from kg.literals import IRI_VALUE, one_array, speaks
 from kg.predicates import Predicates
-from kg.rdf import QUOTED, Statement
+from kg.rdf import FORMULA, QUOTED, Statement
 from kg.storage import read_arrow, read_json, write_arrow, write_json
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -
     images = frozenset(policy.predicates.image)
     filtered = policy.languages is not None
     drop_graphs = policy.named_graphs == "drop"
-    quoted = foreign = in_graphs = total = 0
+    quoted = foreign = in_graphs = formulas = total = 0
 
     edges = array("q")
     rows: list[tuple[int, int, int, int, str]] = []
@@ -86,6 +86,9 @@ def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -
             for subject, predicate, target, datatype, language, graph in statements:
                 total += 1
                 if graph is not None:
+                    if graph == FORMULA:
+                        formulas += 1
+                        continue
                     in_graphs += 1
                     if drop_graphs:
                         continue
@@ -111,7 +114,12 @@ def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -
         write_arrow(folder / f"{name}.arrow", pa.table({"key": pa.array(codes.names(), pa.large_string())}))
     names = {"predicate": predicates.names(), "datatype": datatypes.names(), "language": languages.names()}
     write_json(folder / "codes.json", names)
-    skipped = {"quoted statement": quoted, "language": foreign, "named graph": in_graphs if drop_graphs else 0}
+    skipped = {
+        "quoted statement": quoted,
+        "formula": formulas,
+        "language": foreign,
+        "named graph": in_graphs if drop_graphs else 0,
+    }
     counted = {"in named graphs": 0 if drop_graphs else in_graphs}
     return Tally(total, nonzero(skipped), nonzero(counted))
 

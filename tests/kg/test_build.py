@@ -184,6 +184,13 @@ def test_named_graphs(tmp_path: Path) -> None:
     assert (dropped.triples, dropped.counted, dropped.skipped) == (1, {}, {"named graph": 1})
 
 
+def test_formulas_are_left_out_and_counted(tmp_path: Path) -> None:
+    dump = write(tmp_path / "a.n3", ["@prefix : <urn:> . { :a :p :b } a :Rumour . :a :q :b ."])
+    meta = build([dump], tmp_path / "a.kg")
+    assert (meta.triples, meta.skipped) == (2, {"formula": 1})
+    assert accounted(meta) == meta.statements
+
+
 def test_only_some_languages(tmp_path: Path) -> None:
     dump = write(tmp_path / "a.nt", [f'<{E}a> <{E}n> "x"{tag} .' for tag in ("", "@en", "@en-GB", "@fr", "@eng")])
     meta = build([dump], tmp_path / "a.kg", languages=["en"])

@@ -14,7 +14,7 @@ from kg import InputError
 from kg.compression import Dump
 from kg.dumps import find_dumps, reader_of
 from kg.literals import IRI_VALUE
-from kg.rdf import LONGEST_LINE, QUOTED, READERS, Statement, reason_of
+from kg.rdf import FORMULA, LONGEST_LINE, QUOTED, READERS, Statement, reason_of
 from tests.contracts import Contract
 from tests.kg.test_compression import COMPRESSORS
 
@@ -233,9 +233,10 @@ class TestN3(ReaderContract):
 
     def test_formulas_are_no_facts(self) -> None:
         data = b"@prefix : <urn:> . :a :says { :b :p :c } . :a = :b ."
-        assert {(s.predicate, s.object[:2]) for s in read(self.member, data)} == {
-            ("urn:says", "_:"),
-            ("http://www.w3.org/2002/07/owl#sameAs", "ur"),
+        assert {(s.predicate, s.object[:2], s.graph) for s in read(self.member, data)} == {
+            ("urn:says", "_:", None),
+            ("urn:p", "ur", FORMULA),
+            ("http://www.w3.org/2002/07/owl#sameAs", "ur", None),
         }
 
 

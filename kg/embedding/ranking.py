@@ -16,7 +16,7 @@ from kg.errors import InputError, nearest
 HEAD, TAIL = 0, 1
 KINDS = ("optimistic", "pessimistic", "realistic")
 METRICS = ("mrr", "mr", "hits@1", "hits@3", "hits@10")
-SCORE_BYTES = 64 << 20
+SCORE_BYTES, MIN_QUERIES, MAX_QUERIES = 64 << 20, 128, 1024
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ def rank(model: Scorer, test: np.ndarray, known: np.ndarray, *, chunk: int | Non
         model: a scorer; it is asked in eval mode and left in the mode it was in.
         test: (T, 3) facts.
         known: (K, 3) all known facts to filter; `test` itself is always filtered.
-        chunk: entities that are scored at a time; by default all of them when a block of queries fits.
+        chunk: entities that are scored at a time; by default all, or as many as leave room for 128 queries.
 
     Raises:
-        InputError: no test facts, or a score that is not a number.
+        InputError: no test facts, or vectors and scores that are not numbers.
 
     Source: Bordes et al. 2013 (filtered setting); Berrendorf et al. 2020 (realistic rank).
 
@@ -117,6 +117,8 @@ def rank(model: Scorer, test: np.ndarray, known: np.ndarray, *, chunk: int | Non
     was_training = model.training
     model.eval()
     states = model.states()
+    if not all(bool(table.isfinite().all()) for table in states[:2]):
+        raise InputError("the model's vectors are not finite; it cannot be ranked")
     known = np.concatenate([known, test])
     optimistic = np.empty((len(test), 2), np.int64)
     pessimistic = np.empty((len(test), 2), np.int64)
@@ -177,8 +179,7 @@ def count_better(
     inverse = inverse.reshape(-1)
     order = np.argsort(inverse, kind="stable")
     bounds = np.searchsorted(inverse[order], np.arange(len(distinct) + 1))
-    width = chunk or model.num_entities
-    block = max(1, min(1024, SCORE_BYTES // (4 * width)))
+    width, block = block_shape(model.num_entities, chunk)
     better, equal = np.zeros(len(answers), np.int64), np.zeros(len(answers), np.int64)
     device = model.entities.device
     for first in range(0, len(distinct), block):
@@ -191,10 +192,21 @@ def count_better(
         scores = ScoreBlock(model, states, asked, width)
         own = scores.at(rows, columns)
         if bool(torch.isnan(own).any()):
-            raise InputError("the model's scores are not numbers (NaN); it cannot be ranked")
+            raise InputError("the model's scores are not numbers; it cannot be ranked")
         counts = scores.count(rows, own, *known)
         better[facts], equal[facts] = (count.cpu().numpy() for count in counts)
     return better, equal
+
+
+def block_shape(num_entities: int, chunk: int | None) -> tuple[int, int]:
+    """How many entities and how many queries are scored at a time.
+
+    Queries should be many, or the products are slow: where all entities leave room for few, entities come in slices.
+    """
+    width = chunk or num_entities
+    if chunk is None and SCORE_BYTES // (4 * width) < MIN_QUERIES:
+        width = SCORE_BYTES // (4 * MIN_QUERIES)
+    return width, max(1, min(MAX_QUERIES, SCORE_BYTES // (4 * width)))
 
 
 class ScoreBlock:

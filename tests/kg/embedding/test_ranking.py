@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.embedding import SCORERS, Ranks, Scorer, rank
+from kg.embedding.ranking import block_shape
 from kg.errors import InputError
 from tests.kg.embedding.contract import ENTITIES, RELATIONS, random_facts
 
@@ -74,8 +75,12 @@ def test_a_small_block_of_scores_changes_nothing(monkeypatch: pytest.MonkeyPatch
     model, facts = with_whole_numbers(0), random_facts()
     whole = rank(model, facts, facts)
     monkeypatch.setattr("kg.embedding.ranking.SCORE_BYTES", 4 * ENTITIES * 2)
-    parts = rank(model, facts, facts)
-    np.testing.assert_array_equal(parts.realistic, whole.realistic)
+    monkeypatch.setattr("kg.embedding.ranking.MIN_QUERIES", 1)
+    assert block_shape(ENTITIES, None) == (ENTITIES, 2)
+    np.testing.assert_array_equal(rank(model, facts, facts).realistic, whole.realistic)
+    monkeypatch.setattr("kg.embedding.ranking.MIN_QUERIES", 6)
+    assert block_shape(ENTITIES, None) == (3, 6)
+    np.testing.assert_array_equal(rank(model, facts, facts).realistic, whole.realistic)
 
 
 def test_a_constant_scorer_is_not_rewarded() -> None:
@@ -148,5 +153,5 @@ def test_nothing_to_rank_and_broken_scores_are_told() -> None:
         rank(model, np.empty((0, 3), int), random_facts())
     with torch.no_grad():
         model.entities.fill_(float("nan"))
-    with pytest.raises(InputError, match="NaN"):
+    with pytest.raises(InputError, match="not finite"):
         rank(model, random_facts(), random_facts())

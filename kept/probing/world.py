@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph
     from kg.split import FactSplit
     from kg.verbalize import Templates
+
+Option = TypeVar("Option")
 
 HEAD, RELATION, TAIL = range(3)
 PARTS = ("A", "B-dev", "B-test", "C", "D")
@@ -68,10 +70,11 @@ class World:
         named[np.asarray(self.graph.triples)[self.split.rows("A", "C")][:, [HEAD, TAIL]]] = True
         return named
 
-    def true_objects(self, subject: str, relation: str) -> tuple[str, ...]:
+    def true_objects(self, subject: int, relation: int) -> tuple[str, ...]:
         """Keys of all objects that make (subject, relation, ?) true."""
-        pair = (self.graph.entities.id(subject), self.graph.relations.id(relation))
-        return tuple(self.graph.entities.keys(self.objects[pair])) if pair in self.objects else ()
+        return tuple(
+            self.candidate(entity).key for entity in self.objects.get((subject, relation), np.empty(0)).tolist()
+        )
 
     def range_of(self, relation: str) -> AnswerSpace:
         """The candidates of a relation: every entity that is its object somewhere in the graph, in id order."""
@@ -81,7 +84,7 @@ class World:
     def keys(self, row: int) -> tuple[str, str, str]:
         """The fact in a row of the graph's triples, as keys."""
         head, relation, tail = self.graph.triples[row].tolist()
-        return self.graph.entities.key(head), self.graph.relations.key(relation), self.graph.entities.key(tail)
+        return self.candidate(head).key, self.graph.relations.key(relation), self.candidate(tail).key
 
     def space(self, name: str, entities: Iterable[int]) -> AnswerSpace:
         """An answer space over entity ids."""
@@ -89,12 +92,25 @@ class World:
 
     def candidate(self, entity: int) -> Candidate:
         """An entity as a candidate: its key and its label."""
-        return Candidate(self.graph.entities.key(entity), self.graph.label(entity))
+        if entity not in self._candidates:
+            self._candidates[entity] = Candidate(self.graph.entities.key(entity), self.graph.label(entity))
+        return self._candidates[entity]
+
+    def pick(self, options: Sequence[Option], *purpose: object) -> Option:
+        """One of some options, for good for this seed and purpose."""
+        return options[self._number(*purpose) % len(options)]
 
     def rng(self, *purpose: object) -> np.random.Generator:
         """Random numbers that depend on the seed and the purpose alone, not on what was drawn before."""
+        return np.random.default_rng(self._number(*purpose))
+
+    def _number(self, *purpose: object) -> int:
         text = "/".join(map(str, (self.seed, *purpose)))
-        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+    @cached_property
+    def _candidates(self) -> dict[int, Candidate]:
+        return {}
 
     @classmethod
     def open(cls, path: Path) -> World:

@@ -48,9 +48,9 @@ class ConceptChoice(Task):
 
     def _item(self, world: World, part: str, row: int, others: np.ndarray) -> ProbeItem:
         """The question of one fact, its wrong choices drawn from `others`."""
-        graph, (concept, _, group) = world.graph, world.graph.triples[row].tolist()
+        concept, _, group = world.graph.triples[row].tolist()
         subject, key, object_ = world.keys(row)
-        fact, kind = fact_id(subject, key, object_), graph.label(group)
+        fact, kind = fact_id(subject, key, object_), world.candidate(group).name
         rng = world.rng("concept-choice", fact)
         drawn = [concept, *rng.choice(others, CHOICES - 1, replace=False).tolist()]
         choices: list[Candidate] = [world.candidate(drawn[place]) for place in rng.permutation(CHOICES)]
@@ -73,6 +73,6 @@ class ConceptChoice(Task):
     def _cloze(self, world: World, relation: str, kind: str, fact: str) -> str | None:
         if relation not in world.templates or not (wordings := world.templates[relation].train):
             return None
-        template = wordings[world.rng("wording", fact).integers(len(wordings))]
+        template = world.pick(wordings, "wording", fact)
         text = verbalize(template, MASK, kind).text
         return text[0].upper() + text[1:]

@@ -49,7 +49,7 @@ class Facts(Task):
                 query = self.query(world, key, head, fact=self.fact(world, row))
                 if query is None:
                     dropped["no held-out wording"] += 1
-                elif gives_away(query, world.graph.label(tail)):
+                elif gives_away(query, world.candidate(tail).name):
                     dropped["the question names the answer"] += 1
                 else:
                     items.append(self.item(world, part, row, query, self.slice(world, part, row)))
@@ -69,12 +69,12 @@ class Facts(Task):
         choices = wordings.held_out if self.held_out_wording else wordings.train
         if not choices:
             return None
-        template = choices[world.rng("wording", fact).integers(len(choices))]
+        template = world.pick(choices, "wording", fact)
         return verbalize(template, self.subject_name(world, relation, head), MASK).text
 
     def subject_name(self, world: World, relation: str, head: int) -> str:
         """How the question names its subject."""
-        return world.graph.label(head)
+        return world.candidate(head).name
 
     def slice(self, world: World, part: str, row: int) -> dict[str, Any]:
         """Which slice of its part a fact is in, as meta data."""
@@ -93,7 +93,7 @@ class Facts(Task):
             query=query,
             answer_space=key if self.restricted else EVERYTHING,
             gold=(object_,),
-            also_true=tuple(o for o in world.graph.entities.keys(world.objects[head, relation]) if o != object_),
+            also_true=tuple(other for other in world.true_objects(head, relation) if other != object_),
             relation=key,
             subject=subject,
             object=object_,

@@ -34,14 +34,13 @@ class SwappedFacts(Task):
 
     def _items(self, world: World, swap: Swap) -> tuple[ProbeItem, ...]:
         """The item of the new object and that of the old, or nothing when the question names one of them."""
-        graph, entities = world.graph, world.graph.entities
-        fact = fact_id(*swap)
-        wordings = world.templates[swap.relation].train
-        template = wordings[world.rng("wording", fact).integers(len(wordings))]
-        query = verbalize(template, graph.label(entities.id(swap.subject)), MASK).text
-        if any(gives_away(query, graph.label(entities.id(key))) for key in (swap.old, swap.new)):
+        fact, relation = fact_id(*swap), world.graph.relations.id(swap.relation)
+        subject, old, new_object = (world.graph.entities.id(key) for key in (swap.subject, swap.old, swap.new))
+        template = world.pick(world.templates[swap.relation].train, "wording", fact)
+        query = verbalize(template, world.candidate(subject).name, MASK).text
+        if any(gives_away(query, world.candidate(answer).name) for answer in (old, new_object)):
             return ()
-        kept = tuple(key for key in world.true_objects(swap.subject, swap.relation) if key not in (swap.old, swap.new))
+        kept = tuple(key for key in world.true_objects(subject, relation) if key not in (swap.old, swap.new))
         new = ProbeItem(
             id=f"{self.name}/new/{fact}",
             task=self.name,

@@ -75,7 +75,14 @@ def test_draws_depend_on_seed_and_purpose_alone() -> None:
     assert len({world.rng("a").random(), world.rng("b").random(), other.rng("a").random()}) == 3
 
 
+def test_picks_depend_on_seed_and_purpose_alone_and_reach_all_options() -> None:
+    world = make_world()
+    assert world.pick("abc", "x", 1) == world.pick("abc", "x", 1)
+    assert {world.pick("abc", "x", n) for n in range(30)} == set("abc")
+
+
 def test_true_objects_are_all_of_them() -> None:
     world = make_world()
-    assert set(world.true_objects("country/0", "borders")) == {"country/1", "country/2"}
-    assert world.true_objects("city/0", "borders") == ()
+    subject, relation = world.graph.entities.id("country/0"), world.graph.relations.id("borders")
+    assert set(world.true_objects(subject, relation)) == {"country/1", "country/2"}
+    assert world.true_objects(world.graph.entities.id("city/0"), relation) == ()

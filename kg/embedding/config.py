@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import yaml
@@ -82,6 +83,22 @@ class FitConfig(BaseModel):
             if not equals:
                 raise InputError(f"--set {setting}: expected KEY=VALUE")
             group, dot, inner = key.strip().partition(".")
-            value = yaml.safe_load(text)
+            value = parse_value(setting, text)
             merged[group] = {**merged.get(group, {}), inner: value} if dot else value
         return cls(**merged)
+
+
+def parse_value(setting: str, text: str) -> Any:
+    """The value of `--set key=value`: YAML, in which `1e-3` is a number too.
+
+    >>> parse_value("lr=1e-3", "1e-3"), parse_value("distance=l1", "l1")
+    (0.001, 'l1')
+    """
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {setting}: the value cannot be read") from None
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)
+    return value

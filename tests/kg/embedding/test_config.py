@@ -16,8 +16,8 @@ def test_what_is_not_given_suits_scorer_and_encoder() -> None:
 
 
 def test_settings_come_over_values_and_reach_into_groups() -> None:
-    config = FitConfig.parse({"dim": 8, "lr": 0.1}, ["lr=1e-3", "encoder_options.layers=3", "encoder = rgcn"])
-    assert (config.dim, config.lr, config.encoder, config.encoder_options) == (8, 1e-3, "rgcn", {"layers": 3})
+    config = FitConfig.parse({"dim": 8, "lr": 0.1}, ["lr=1e-3", "encoder_options.dropout=1e-1", "encoder = rgcn"])
+    assert (config.dim, config.lr, config.encoder, config.encoder_options) == (8, 1e-3, "rgcn", {"dropout": 0.1})
 
 
 def test_a_config_survives_json() -> None:
@@ -34,6 +34,7 @@ def test_a_config_survives_json() -> None:
         (["scorer=complx"], "no scorer is called 'complx'; did you mean 'complex'"),
         (["encoder=gcn"], "no encoder is called 'gcn'; did you mean"),
         (["optimizer=sgd"], "optimizer = 'sgd'"),
+        (["dim=[1"], r"--set dim=\[1: the value cannot be read"),
         (["dim"], "--set dim: expected KEY=VALUE"),
         (["scorer_options=3"], "scorer_options = 3"),
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from kept.probing.swaps import _derangement, draw_swaps, swapped_triples, touched_entities
 from kept.probing.world import Swap
-from tests.kept.probing.worlds import make_world
+from tests.kept.probing.worlds import make_world, split_of
 
 
 def test_swaps_change_facts_of_the_named_parts_to_other_objects_of_the_relation() -> None:
@@ -28,6 +29,18 @@ def test_swaps_change_facts_of_the_named_parts_to_other_objects_of_the_relation(
 def test_relations_with_several_objects_or_a_twin_are_left_alone() -> None:
     world = make_world()
     assert not [swap for swap in draw_swaps(world) if swap.relation == "borders"]
+
+
+@pytest.mark.parametrize("twin", [("city/0", "borders", "country/0"), ("country/0", "borders", "city/0")])
+def test_a_fact_that_a_second_one_repeats_is_left_alone(twin: tuple[str, str, str]) -> None:
+    world = make_world()
+    capital = ("country/0", "capital", "city/0")
+    assert capital in {swap[:3] for swap in draw_swaps(world)}
+    parts = {world.keys(row): world.split.part(row) for row in range(world.graph.num_triples)}
+    ids = [world.graph.entities.id(twin[0]), world.graph.relations.id(twin[1]), world.graph.entities.id(twin[2])]
+    graph = world.graph.with_triples(np.vstack([world.graph.triples, [ids]]))
+    repeated = replace(world, graph=graph, split=split_of(graph, {**parts, twin: "A"}))
+    assert capital not in {swap[:3] for swap in draw_swaps(repeated)}
 
 
 def test_at_most_so_many_of_each_relation() -> None:

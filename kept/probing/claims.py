@@ -90,7 +90,7 @@ def _verbalised(rows: Sequence[Figure]) -> str | None:
     if row is None:
         return None
     return (
-        f"Writing the graph's facts into the training text reaches {percent(row)} on B as well"
+        f"Writing the graph's facts into the training text reaches {percent(row)} on B"
         f"{_hedge(rows, 'facts', 'B-test', 'verbalised')}; what it cannot do is follow a change without training again."
     )
 

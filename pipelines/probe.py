@@ -20,9 +20,7 @@ VECTORS = "vectors.safetensors"
 
 @command
 def probe(
-    subject: Annotated[
-        Path, typer.Argument(metavar="MODEL|VECTORS", help="A saved model, or entity vectors.")
-    ],
+    subject: Annotated[Path, typer.Argument(metavar="MODEL|VECTORS", help="A saved model, or entity vectors.")],
     out: Out,
     world: Annotated[Path, typer.Option("--world", help="The world.json that says what is true.", show_default=False)],
     task: Annotated[list[str], typer.Option("--task", help="A task of `kept tasks`; may be repeated.")],

@@ -247,6 +247,7 @@ class ScoreBlock:
             scores[known_rows[inside], known_columns[inside] - start] = -torch.inf
             for part in torch.arange(len(rows), device=rows.device).split(max(1, len(scores))):
                 rivals, mine = scores[rows[part]], own[part, None]
-                better[part] += (rivals > mine).sum(1)
-                equal[part] += (rivals == mine).sum(1)
+                # Sums of booleans are taken in 64 bits unless told otherwise, at twice the cost.
+                better[part] += (rivals > mine).sum(1, dtype=torch.int32)
+                equal[part] += (rivals == mine).sum(1, dtype=torch.int32)
         return better, equal

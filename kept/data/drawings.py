@@ -57,7 +57,7 @@ class PixelPictures(_Named):
     look: Look = TRAINING
 
     @classmethod
-    def load(cls, root: Path, *, size: int = 48) -> PixelPictures:
+    def load(cls, root: Path, *, size: int = 24) -> PixelPictures:
         """All PNGs under `root`, by their paths relative to it, decoded once into a cache beside them."""
         paths = sorted(root.rglob("*.png"))
         if not paths:

@@ -112,22 +112,22 @@ class Look:
 
 PLAIN = Look()
 TRAINING = Look(
-    scale=(0.85, 1.15),
+    scale=(0.75, 1.15),
     shift=0.08,
-    brightness=(0.85, 1.15),
+    brightness=(0.75, 1.15),
     contrast=(0.85, 1.15),
-    saturation=(0.8, 1.2),
-    background=(0.45, 1.0),
+    saturation=(0.65, 1.2),
+    background=(0.3, 1.0),
 )
 PROBE = Look(
-    scale=(0.7, 0.84),
-    shift=0.12,
-    brightness=(0.72, 0.84),
+    scale=(0.75, 0.85),
+    shift=0.08,
+    brightness=(0.75, 0.85),
     contrast=(0.85, 1.15),
-    saturation=(0.65, 0.79),
-    background=(0.0, 0.4),
+    saturation=(0.65, 0.8),
+    background=(0.3, 0.5),
 )
-"""Smaller, darker, paler, on a dark ground: no drawing of training is of its size, brightness, paleness or ground."""
+"""Small, dark, pale and on a dark ground at once: each a corner of what training draws, all together hardly ever."""
 
 
 def draw_variants(pixels: Tensor, keys: Tensor, noise: Noise, look: Look = TRAINING) -> Tensor:

@@ -13,7 +13,7 @@ class KeptConfig(PretrainedConfig):
     Args:
         width, layers, heads, hidden: the shared stack.
         block: how streams meet, a name of `BLOCKS`.
-        vocabulary, max_length: word pieces and the most of them in a text.
+        vocabulary, max_pieces: word pieces and the most of them in a text.
         slots: the most pieces of a name that are read from one [MASK], its end included.
         image: keyword arguments of the picture tower, or None for a model without pictures.
         knowledge: None for a text model, else {"fusion": name of `FUSIONS`, "options": its keyword arguments,
@@ -32,7 +32,7 @@ class KeptConfig(PretrainedConfig):
         dropout: float = 0.1,
         block: str = "merge",
         vocabulary: int = 4000,
-        max_length: int = 64,
+        max_pieces: int = 64,
         slots: int = 9,
         image: dict[str, Any] | None = None,
         knowledge: dict[str, Any] | None = None,
@@ -41,6 +41,6 @@ class KeptConfig(PretrainedConfig):
     ) -> None:
         self.width, self.layers, self.heads, self.hidden = width, layers, heads, hidden
         self.dropout, self.block = dropout, block
-        self.vocabulary, self.max_length, self.slots = vocabulary, max_length, slots
+        self.vocabulary, self.max_pieces, self.slots = vocabulary, max_pieces, slots
         self.image, self.knowledge, self.seed = image, knowledge, seed
         super().__init__(**others)

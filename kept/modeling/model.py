@@ -67,7 +67,7 @@ class KeptModel(PreTrainedModel):
         super().__init__(config)
         width = config.width
         self.towers = nn.ModuleDict(
-            {"text": TOWERS["pieces"](width, config.vocabulary, config.max_length, config.dropout)}
+            {"text": TOWERS["pieces"](width, config.vocabulary, config.max_pieces, config.dropout)}
         )
         if config.image is not None:
             self.towers["image"] = TOWERS["patches"](width, dropout=config.dropout, **config.image)

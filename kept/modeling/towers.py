@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from kept.data.batch import Image, Text
 from kept.modeling.layers import TransformerLayer
 from kept.modeling.streams import Stream
+from kg.errors import InputError
 from kg.registry import Registry
 
 TOWERS: Registry[type[nn.Module]] = Registry("tower")
@@ -44,33 +45,32 @@ class PieceEmbeddings(nn.Module):
 
 @TOWERS.register("patches")
 class PatchEncoder(nn.Module):
-    """Pictures: a small convolutional stem, its grid as patches behind one summary state, then self-attention.
+    """Pictures: square patches behind one summary state, then self-attention.
 
-    A (3, H, W) picture becomes (H / 16) x (W / 16) patches. The stem stands for the linear patch projection because
-    early convolutions let small vision transformers learn in far fewer steps.
-    Source: Dosovitskiy et al. 2021, ViT, section 3.1; Xiao et al. 2021, "Early Convolutions Help Transformers See
-    Better", section 3.
+    Each picture is first brought to mean 0 and variance 1, so that brightness and contrast do not matter. A (3, H, W)
+    picture becomes (H / P) x (W / P) patches, each through a small network of its own; the summary starts as a linear
+    map of the whole grid, so it knows what is where before any attention has learned to look.
+    Source: Dosovitskiy et al. 2021, ViT, section 3.1, with the linear patch projection made a two-layer one.
 
-        >>> tower = PatchEncoder(width=16, size=48, heads=2)
-        >>> image = Image(mask=torch.tensor([True]), pixels=torch.zeros(1, 3, 48, 48))
+        >>> tower = PatchEncoder(width=16, size=24, heads=2)
+        >>> image = Image(mask=torch.tensor([True]), pixels=torch.zeros(1, 3, 24, 24))
         >>> tower(image).states.shape
         torch.Size([1, 10, 16])
     """
 
     kind = "image"
-    STRIDE = 16
 
     def __init__(
-        self, width: int, size: int = 48, channels: int = 24, layers: int = 1, heads: int = 4, dropout: float = 0.0
+        self, width: int, size: int = 24, patch: int = 8, layers: int = 1, heads: int = 4, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        sides = [3, channels, channels * 2, channels * 4]
-        self.stem = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in zip(sides, sides[1:], strict=False)
-        )
-        self.patch = nn.Conv2d(sides[-1], width, 2, stride=2)
-        count = (size // self.STRIDE) ** 2
-        self.summary = nn.Parameter(torch.zeros(width))
+        if size % patch:
+            raise InputError(f"model.image: size {size} does not divide into patches of {patch}")
+        count = (size // patch) ** 2
+        self.patch = patch
+        self.expand, self.contract = nn.Linear(3 * patch * patch, 2 * width), nn.Linear(2 * width, width)
+        self.patch_norm = nn.LayerNorm(width)
+        self.layout = nn.Linear(count * width, width)
         self.positions = nn.Embedding(count + 1, width)
         self.layers = nn.ModuleList(TransformerLayer(width, heads, 2 * width, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -81,14 +81,19 @@ class PatchEncoder(nn.Module):
             return self._stream(image.states, image.mask)
         if image.pixels is None:
             raise ValueError("an image field needs pixels or states")
-        x = image.pixels * 2.0 - 1.0
-        for convolution in self.stem:
-            x = F.gelu(convolution(x))
-        patches = self.patch(x).flatten(2).transpose(1, 2)
-        states = torch.cat([self.summary.expand(len(patches), 1, -1), patches], dim=1) + self.positions.weight
+        pieces = F.pixel_unshuffle(standardised(image.pixels), self.patch).flatten(2).transpose(1, 2)
+        patches = self.patch_norm(self.contract(F.gelu(self.expand(pieces))))
+        summary = self.layout(patches.flatten(1))[:, None]
+        states = torch.cat([summary, patches], dim=1) + self.positions.weight
         for layer in self.layers:
             states = layer(states)
         return self._stream(self.norm(states), image.mask)
 
     def _stream(self, states: Tensor, mask: Tensor) -> Stream:
         return Stream.full(states, self.kind, mask[:, None].expand(states.shape[:2]))
+
+
+def standardised(pixels: Tensor, floor: float = 0.05) -> Tensor:
+    """(B, 3, H, W): each picture less its mean, over its standard deviation plus `floor` (a blank one stays 0)."""
+    centred = pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)
+    return centred / (pixels.std(dim=(1, 2, 3), keepdim=True) + floor)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kept.data.batch import Batch
+from kept.modeling.streams import pool
 from kept.objectives.base import OBJECTIVES, Context, Forward, Loss, Objective, Term, View, full_precision, nothing
 from kept.objectives.identity import same_content
 
@@ -35,7 +36,8 @@ def contrast_loss(image: Tensor, text: Tensor, same: Tensor, scale: Tensor) -> T
 class ImageTextContrast(Objective):
     """Pictures and their texts attract, all others of the batch repel (see `contrast_loss`).
 
-    Reads unmasked text through the stack, without pictures or knowledge, and the picture tower's own summary. Records
+    Reads the mean state of the unmasked text, through the stack without pictures or knowledge, and the picture tower's
+    own summary. Records
     with the same picture, the same words or a shared entity are never each other's negatives. With several processes
     the vectors are gathered with their gradient, so that ranks together equal one process.
     Baseline: log of the number of pictures; floor: the mean entropy of the targets.
@@ -67,7 +69,7 @@ class ImageTextContrast(Objective):
             return {"itc": Term(nothing(forward.model), 0, self.weight)}
         heads = forward.model.contrast
         image = heads.embed_image(forward.summary_of_pictures(view))
-        text = heads.embed_text(forward(view).summary)
+        text = heads.embed_text(pool(forward(view).streams["text"]))
         with full_precision():
             total = contrast_loss(image.float(), text.float(), view.targets["same"], heads.scale())
         entropy = float(view.targets["same"].sum(1).float().log().mean())

@@ -128,7 +128,7 @@ class ModelScorer:
             records,
             self.tokenizer,
             pictures=self._see(images),
-            max_length=self.model.config.max_length,
+            max_length=self.model.config.max_pieces,
         )
         batch = corpus.batch(np.arange(len(records)), Noise(0, 0)).to(self.model.device)
         masks = batch.text.ids == self.tokenizer.mask_token_id
@@ -145,7 +145,7 @@ class ModelScorer:
             raise InputError("this model was not trained on pictures, so it cannot look at one")
         from kept.data.pictures import PLAIN, load_pictures
 
-        pixels = load_pictures(names, size=int(self.model.config.image.get("size", 48)))
+        pixels = load_pictures(names, size=int(self.model.config.image.get("size", 24)))
         shown = PixelPictures(pixels, names, look=PLAIN)
         return encode_pictures(self.model, shown, self.picture_linker, drawings=1)
 

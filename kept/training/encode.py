@@ -15,6 +15,7 @@ from kept.data.noise import Noise, key_of, mix
 from kept.data.tokenized import TokenizedRecords
 from kept.linking.pictures import PictureLinker
 from kept.modeling.model import KeptModel
+from kept.modeling.streams import pool
 
 CHUNK = 256
 CAPTIONS = 4
@@ -30,8 +31,8 @@ def caption_index(model: KeptModel, records: Iterable[TokenizedRecords]) -> Pict
         mentions = np.diff(corpus.mention_offsets)
         for chunk in _chunks(_first_captions(corpus, np.flatnonzero((corpus.picture >= 0) & (mentions == 1)))):
             batch = corpus.batch(chunk, Noise(0, 0))
-            summary = model.encode(batch, knowledge=False, pictures=False).summary
-            vectors = model.contrast.embed_text(summary)
+            text = model.encode(batch, knowledge=False, pictures=False).streams["text"]
+            vectors = model.contrast.embed_text(pool(text))
             for vector, row in zip(vectors, chunk, strict=True):
                 entity = int(corpus.mentions[corpus.mention_offsets[row], 0])
                 total[entity] = total.get(entity, torch.zeros_like(vector)) + vector

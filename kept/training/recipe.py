@@ -41,7 +41,7 @@ class ModelSpec(Spec):
     hidden: int = Field(352, gt=0)
     dropout: float = Field(0.1, ge=0, lt=1)
     block: str = "merge"
-    max_length: int = Field(64, gt=4)
+    max_pieces: int = Field(64, gt=4)
     slots: int = Field(9, gt=1)
     image: dict[str, Any] | None = None
     knowledge: KnowledgeSpec | None = None
@@ -149,11 +149,11 @@ class Recipe(Spec):
 
         _named("model.block", BLOCKS, self.model.block)
         if self.model.image is not None:
-            _takes("model.image", TOWERS["patches"], self.model.image)
+            _takes("model.image", TOWERS["patches"], self.model.image, given=("width", "dropout"))
         knowledge = self.model.knowledge
         if knowledge is not None:
             _named("model.knowledge.fusion", FUSIONS, knowledge.fusion)
-            _takes("model.knowledge.options", FUSIONS[knowledge.fusion], knowledge.options)
+            _takes("model.knowledge.options", FUSIONS[knowledge.fusion], knowledge.options, given=("width", "dim", "layers"))
             for decoder in knowledge.decoders:
                 _named("model.knowledge.decoders", ENTITY_DECODERS, decoder)
         for index, stage in enumerate(self.stages):
@@ -268,9 +268,9 @@ def _named(key: str, registry: Mapping[str, Any] | Any, name: str) -> None:
         raise InputError(f"{key}: no {registry.family} is called {name!r}; {nearest(name, registry)}")
 
 
-def _takes(key: str, part: Any, options: Mapping[str, Any]) -> None:
-    """Whether a part's constructor takes these keyword arguments."""
-    valid = [name for name in inspect.signature(part.__init__).parameters if name not in ("self", "width", "dim", "layers")]
+def _takes(key: str, part: Any, options: Mapping[str, Any], given: Sequence[str] = ()) -> None:
+    """Whether a part's constructor takes these keyword arguments beside those that it is given anyway."""
+    valid = [name for name in inspect.signature(part).parameters if name not in given]
     for name in options:
         if name not in valid:
             raise InputError(f"unknown key '{key}.{name}'; {nearest(name, valid)}")

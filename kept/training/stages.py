@@ -78,7 +78,7 @@ class Run:
         pictures = _pictures(recipe, start)
         tokenised = {
             path: TokenizedRecords.build(
-                rows, tokenizer, pictures=pictures, known=known, max_length=recipe.model.max_length
+                rows, tokenizer, pictures=pictures, known=known, max_length=recipe.model.max_pieces
             )
             for path, rows in records.items()
         }
@@ -196,7 +196,7 @@ def _pictures(recipe: Recipe, start: Path | None) -> Pictures | None:
     if start is not None and (start / PICTURES).is_dir():
         return EncodedPictures.load(start / PICTURES)
     if recipe.pictures is not None:
-        size = int((recipe.model.image or {}).get("size", 48))
+        size = int((recipe.model.image or {}).get("size", 24))
         return PixelPictures.load(recipe.path(recipe.pictures), size=size)
     return None
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import threading
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kg.progress import progress
 from pipelines.demo.data import VERBALISED
+from pipelines.demo.processes import Report, side_by_side
 from pipelines.demo.workspace import Workspace
 
 SEEDS = (0, 1, 2)
@@ -58,47 +55,15 @@ def train_pictures(work: Workspace, steps: float) -> dict[str, Any]:
     stage = load_recipe("world-pictures").stages[0]
     scaled = f"stages.{stage.name}.steps={max(1, round(stage.steps * steps))}"
     arm = Arm("pictures", 0, "world-pictures", (scaled,))
-    return train_all(work, [arm], start=None, workers=1, threads=os.cpu_count() or 1)
+    return side_by_side({"pictures": (train, work, arm, None)}, threads=os.cpu_count() or 1, tells=True)
 
 
 def train_arms(work: Workspace, chosen: list[Arm]) -> dict[str, Any]:
     """All arms, as many at once as there are cores."""
-    return train_all(work, chosen, start=work.pictures_model, workers=os.cpu_count() or 1, threads=1)
+    return side_by_side({arm.run: (train, work, arm, work.pictures_model) for arm in chosen}, tells=True)
 
 
-def train_all(work: Workspace, chosen: list[Arm], *, start: Path | None, workers: int, threads: int) -> dict[str, Any]:
-    """Train arms in processes of their own, with one progress bar for each."""
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, progress() as display:
-        steps = manager.Queue()
-
-        def follow() -> None:
-            bars: dict[str, Any] = {}
-            while (news := steps.get()) is not None:
-                name, step, total = news
-                if name not in bars:
-                    bars[name] = display.add_task(name, total=total)
-                display.update(bars[name], completed=step)
-
-        follower = threading.Thread(target=follow, daemon=True)
-        follower.start()
-        with ProcessPoolExecutor(max_workers=min(workers, len(chosen)), mp_context=context) as pool:
-            waiting = [pool.submit(train, work, arm, start, threads, steps) for arm in chosen]
-            try:
-                told = {arm.run: done.result() for arm, done in zip(chosen, waiting, strict=True)}
-            except BaseException:
-                for one in waiting:
-                    one.cancel()
-                for process in list((pool._processes or {}).values()):
-                    process.terminate()
-                raise
-            finally:
-                steps.put(None)
-        follower.join(timeout=5)
-    return told
-
-
-def train(work: Workspace, arm: Arm, start: Path | None, threads: int, steps: Any) -> dict[str, Any]:
+def train(work: Workspace, arm: Arm, start: Path | None, report: Report) -> dict[str, Any]:
     """One arm, in this process; goes on from its checkpoint."""
     import time
 
@@ -107,10 +72,10 @@ def train(work: Workspace, arm: Arm, start: Path | None, threads: int, steps: An
     from kept.recipes import load_recipe
     from kept.training.stages import Run
 
-    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     settings = (f"root={work.root}", f"seed={arm.seed}", *arm.settings)
     started = time.perf_counter()
     run = Run.prepare(load_recipe(arm.recipe, settings), start)
-    run.train(work.run(arm.run), on_step=lambda stage, step, total: steps.put((arm.run, step, total)))
+    folder = work.run(arm.name if start is None else arm.run)
+    run.train(folder, on_step=lambda stage, step, total: report(step, total))
     return {"seconds": round(time.perf_counter() - started, 1), "steps": run.recipe.stages[0].steps}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.demo.processes import side_by_side
 from pipelines.demo.workspace import BASE, Workspace
 
 if TYPE_CHECKING:
@@ -61,22 +62,13 @@ def fit_config(seed: int) -> FitConfig:
     return FitConfig(scorer="complex", dim=128, epochs=25, batch=256, lr=0.1, n3=3e-3, seed=seed)
 
 
-def embed(work: Workspace, seed: int) -> dict[str, Any]:
-    """Vectors of the graph, and those of the controls: dealt out anew, after a change, after a change from scratch."""
-    from kept.probing.swaps import draw_swaps, swapped_triples, touched_entities
+def prepare_probes(work: Workspace, seed: int) -> dict[str, Any]:
+    """What the questions are made from: the pictures that are asked about, and the facts that will change."""
+    from kept.probing.swaps import draw_swaps
     from kept.probing.world import write_world
-    from kg import KnowledgeGraph
-    from kg.embedding import fit, refit_rows
-
-    graph, config = KnowledgeGraph.open(work.graph), fit_config(seed)
-    triples = np.asarray(graph.triples)
-    model = fit(triples, graph.num_entities, graph.num_relations, config).model
-    vectors = as_vectors(model, config, graph)
-    vectors.save(work.vectors())
-    shuffle_within_types(vectors, graph, seed).save(work.vectors("shuffled"))
 
     pictures = probe_pictures(work, seed)
-    about = {
+    about: dict[str, Any] = {
         "graph": work.whole.name,
         "split": work.split.name,
         "templates": "templates.yaml",
@@ -88,13 +80,50 @@ def embed(work: Workspace, seed: int) -> dict[str, Any]:
     write_world(work.probes, **about)
     swaps = draw_swaps(open_world(work))
     write_world(work.probes, **about, swaps=swaps)
-    changed = graph.with_triples(swapped_triples(graph, swaps))
-    after, rows = np.asarray(changed.triples), touched_entities(graph, swaps)
+    return {"pictures": len(pictures), "swapped facts": len(swaps)}
+
+
+def embed(work: Workspace, seed: int) -> dict[str, Any]:
+    """Vectors of the graph and of the controls, in two processes side by side."""
+    jobs = {"vectors": (embed_graph, work, seed), "vectors from scratch": (embed_changed, work, seed)}
+    return side_by_side(jobs)
+
+
+def embed_graph(work: Workspace, seed: int) -> dict[str, Any]:
+    """Vectors of the graph; the same dealt to wrong entities; the same after facts changed."""
+    from kept.probing.swaps import touched_entities
+    from kg import KnowledgeGraph
+    from kg.embedding import fit, refit_rows
+
+    graph, config = KnowledgeGraph.open(work.graph), fit_config(seed)
+    model = fit(np.array(graph.triples), graph.num_entities, graph.num_relations, config).model
+    vectors = as_vectors(model, config, graph)
+    vectors.save(work.vectors())
+    shuffle_within_types(vectors, graph, seed).save(work.vectors("shuffled"))
+    changed, rows = after_change(work), touched_entities(graph, open_world(work).swaps)
+    after = np.array(changed.triples)
     theirs = after[np.isin(after[:, 0], rows) | np.isin(after[:, 2], rows)]
     as_vectors(refit_rows(model, theirs, rows, config), config, changed).save(work.vectors("swapped"))
-    scratch = refit_rows(model, after, rows, config, start="scratch")
-    as_vectors(scratch, config, changed).save(work.vectors("swapped-scratch"))
-    return {"entities": graph.num_entities, "swapped facts": len(swaps), "probe pictures": len(pictures)}
+    return {"entities": graph.num_entities, "refitted": len(rows)}
+
+
+def embed_changed(work: Workspace, seed: int) -> dict[str, Any]:
+    """The control of the swap: vectors of the changed graph in a space of their own."""
+    from kg.embedding import fit
+
+    changed, config = after_change(work), fit_config(seed + 1)
+    model = fit(np.array(changed.triples), changed.num_entities, changed.num_relations, config).model
+    as_vectors(model, config, changed).save(work.vectors("swapped-scratch"))
+    return {"facts": changed.num_triples}
+
+
+def after_change(work: Workspace) -> KnowledgeGraph:
+    """The graph after the facts of the swap have changed."""
+    from kept.probing.swaps import swapped_triples
+    from kg import KnowledgeGraph
+
+    graph = KnowledgeGraph.open(work.graph)
+    return graph.with_triples(swapped_triples(graph, open_world(work).swaps))
 
 
 def as_vectors(model: Any, config: FitConfig, graph: KnowledgeGraph) -> Vectors:

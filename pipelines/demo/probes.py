@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kg.progress import track
 from pipelines.demo.arms import Arm
 from pipelines.demo.data import open_world
+from pipelines.demo.processes import Report, side_by_side
 from pipelines.demo.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -53,22 +51,17 @@ def questions(trained: list[Arm]) -> list[Asked]:
 
 
 def ask_all(work: Workspace, trained: list[Arm]) -> dict[str, Any]:
-    """Score every question in every arm, as many arms at once as there are cores; the scores are kept on disk."""
-    asked = questions(trained)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=os.cpu_count() or 1, mp_context=context) as pool:
-        waiting = [pool.submit(ask, work, one) for one in asked]
-        counts = [done.result() for done in track(waiting, "asking arms", total=len(waiting))]
-    return {one.name: count for one, count in zip(asked, counts, strict=True)}
+    """Score every question in every arm; the scores are kept on disk, and what is there is not asked again."""
+    return side_by_side({asked.name: (ask, work, asked) for asked in questions(trained)}, tells=True)
 
 
-def ask(work: Workspace, asked: Asked) -> int:
-    """Ask one arm, in a process of its own; returns how many items it answered."""
-    import torch
-
-    torch.set_num_threads(1)
-    os.environ["KEPT_QUIET"] = "1"
-    return sum(len(outcome) for outcomes in answers(work, asked) for outcome in list(outcomes.values())[:1])
+def ask(work: Workspace, asked: Asked, report: Report) -> int:
+    """Ask one arm, in this process; returns how many items it answered."""
+    count = 0
+    for done, outcomes in enumerate(answers(work, asked), start=1):
+        count += len(next(iter(outcomes.values())))
+        report(done, len(asked.tasks))
+    return count
 
 
 def answers(work: Workspace, asked: Asked) -> Iterator[dict[str, Outcome]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# Two workers with two threads each on two cores wait for each other in every small product: up to sixty times slower.
+# It must be said before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 UNPACK = ROOT.parent / "shared" / "data" / "unpack.py"
 
 

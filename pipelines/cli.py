@@ -6,6 +6,7 @@ import typer
 
 from pipelines.build_kg import build_kg
 from pipelines.compare import compare
+from pipelines.demo import demo
 from pipelines.embed import embed
 from pipelines.kg_commands import app as kg_app
 from pipelines.link import link
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("demo")(demo)
 app.command("build-kg")(build_kg)
 app.add_typer(kg_app, name="kg")
 app.command("embed")(embed)

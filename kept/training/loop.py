@@ -6,7 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ class Settings:
     Args:
         steps: optimizer steps.
         batch: records of each source in a micro-batch, by source name.
+        every: a source is read in each `every`-th step only, by source name; 1 where it is not named.
         accumulate: micro-batches in a step.
         rates: learning rates by parameter prefix, "default" for the rest.
         freeze: prefixes of parameters that stay as they are.
@@ -44,7 +45,8 @@ class Settings:
     steps: int
     batch: Mapping[str, int]
     accumulate: int = 1
-    rates: Mapping[str, float] = ()  # type: ignore[assignment]
+    rates: Mapping[str, float] = field(default_factory=lambda: {"default": 1e-3})
+    every: Mapping[str, int] = field(default_factory=dict)
     freeze: Sequence[str] = ()
     weight_decay: float = 0.02
     warm_up: float = 0.1
@@ -166,8 +168,11 @@ class Trainer:
         prepared = []
         for source, corpus in self.sources.items():
             tasks = {name: task for name, task in self.tasks.items() if source in task.sources}
-            epoch, rows = self.samplers[source].at(self.step * self.settings.accumulate + micro)
-            if not tasks or not len(rows):
+            turn, idle = divmod(self.step, self.settings.every.get(source, 1))
+            if idle or not tasks:
+                continue
+            epoch, rows = self.samplers[source].at(turn * self.settings.accumulate + micro)
+            if not len(rows):
                 continue
             noise = Noise(self.settings.seed, epoch)
             batch = corpus.batch(rows, noise).to(device)
@@ -230,7 +235,7 @@ class Trainer:
                     "stage": self.stage,
                     "step": self.step,
                     "term": name,
-                    "value": round(sum(float(term.sum) for term in counted) / count, 6),
+                    "value": round(sum(float(term.sum.detach()) for term in counted) / count, 6),
                     "baseline": _mean([term.baseline for term in counted]),
                     "floor": _mean([term.floor for term in counted]),
                 }

@@ -19,9 +19,10 @@ class Spec(BaseModel):
 
 
 class TokenizerSpec(Spec):
-    """The word pieces: as many as `vocabulary`, trained on the recipe's own texts."""
+    """The word pieces: at most `vocabulary`, trained on the recipe's own texts and on those of `records`."""
 
     vocabulary: int = Field(4000, gt=30)
+    records: tuple[Path, ...] = ()
 
 
 class KnowledgeSpec(Spec):
@@ -54,10 +55,11 @@ class ModelSpec(Spec):
 
 
 class SourceSpec(Spec):
-    """Records, and how many of them make a micro-batch."""
+    """Records, how many of them make a micro-batch, and in every which step they are read."""
 
     records: Path
     batch: int = Field(128, gt=0)
+    every: int = Field(1, gt=0)
 
 
 class ObjectiveSpec(BaseModel):
@@ -167,6 +169,9 @@ class Recipe(Spec):
         for key, given in (("graph", self.graph), ("vectors", self.vectors), ("pictures", self.pictures)):
             if given is not None and not self.path(given).exists():
                 raise InputError(f"{key}: {self.path(given)} does not exist")
+        for index, given in enumerate(self.tokenizer.records):
+            if not self.path(given).exists():
+                raise InputError(f"tokenizer.records.{index}: {self.path(given)} does not exist")
         for index, stage in enumerate(self.stages):
             for name, source in stage.sources.items():
                 if not self.path(source.records).exists():

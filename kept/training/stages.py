@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,8 +67,9 @@ class Run:
         if start is not None:
             tokenizer = load_tokenizer(start)
         else:
-            texts = (record.text for path in records for record in records[path] if record.text)
-            tokenizer = train_tokenizer(texts, recipe.tokenizer.vocabulary)
+            others = (record for path in recipe.tokenizer.records for record in read_records(recipe.path(path)))
+            read = itertools.chain(*records.values(), others)
+            tokenizer = train_tokenizer((record.text for record in read if record.text), recipe.tokenizer.vocabulary)
         vectors = _vectors(recipe)
         known = None
         if recipe.graph is not None:
@@ -94,6 +96,7 @@ class Run:
         settings = Settings(
             steps=stage.steps,
             batch={name: source.batch for name, source in stage.sources.items()},
+            every={name: source.every for name, source in stage.sources.items()},
             seed=self.recipe.seed,
             **stage.model_dump(
                 include={"accumulate", "rates", "freeze", "weight_decay", "warm_up", "clip", "log_every", "save_every"}

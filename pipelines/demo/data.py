@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STRUCTURE = (BASE + "subregion_of", BASE + "broader")
 HELD_OUT = {BASE + "Country": 20}
 GROUPS, FLAG_RELATION = BASE + "kind_of", BASE + "capital"
+REFIT_EPOCHS = 12
 VERBALISED = "facts-verbalised"
 
 
@@ -91,19 +92,19 @@ def embed(work: Workspace, seed: int) -> dict[str, Any]:
 
 def embed_graph(work: Workspace, seed: int) -> dict[str, Any]:
     """Vectors of the graph; the same dealt to wrong entities; the same after facts changed."""
-    from kept.probing.swaps import touched_entities
     from kg import KnowledgeGraph
-    from kg.embedding import fit, refit_rows
+    from kg.embedding import fit, refit_rows, touched
 
     graph, config = KnowledgeGraph.open(work.graph), fit_config(seed)
-    model = fit(np.array(graph.triples), graph.num_entities, graph.num_relations, config).model
+    before = np.array(graph.triples)
+    model = fit(before, graph.num_entities, graph.num_relations, config).model
     vectors = as_vectors(model, config, graph)
     vectors.save(work.vectors())
     shuffle_within_types(vectors, graph, seed).save(work.vectors("shuffled"))
-    changed, rows = after_change(work), touched_entities(graph, open_world(work).swaps)
+    changed = after_change(work)
     after = np.array(changed.triples)
-    theirs = after[np.isin(after[:, 0], rows) | np.isin(after[:, 2], rows)]
-    as_vectors(refit_rows(model, theirs, rows, config), config, changed).save(work.vectors("swapped"))
+    rows, refit = touched(before, after), config.model_copy(update={"epochs": REFIT_EPOCHS})
+    as_vectors(refit_rows(model, after, rows, refit), config, changed).save(work.vectors("swapped"))
     return {"entities": graph.num_entities, "refitted": len(rows)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,13 @@ class _Named:
     names: Sequence[str]
     where: str
 
-    def _number(self) -> dict[str, int]:
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.names)}
 
     def index(self, image: str) -> int:
-        numbers = self.__dict__.setdefault("_numbers", self._number())
         try:
-            return numbers[image]
+            return self._numbers[image]
         except KeyError:
             raise InputError(f"{self.where}: no picture {image!r}, which a record names") from None
 
@@ -102,4 +103,7 @@ class EncodedPictures(_Named):
             tensors = load_file(folder / STATES)
         except (FileNotFoundError, SafetensorError) as error:
             raise InputError(f"{folder / STATES}: cannot be read ({error})") from None
-        return cls(tensors["states"], tensors["links"], read_json(folder / NAMES), str(folder))
+        names = read_json(folder / NAMES)
+        if set(tensors) != {"states", "links"} or len(tensors["states"]) != len(names):
+            raise InputError(f"{folder / STATES}: does not fit {NAMES} ({len(names)} pictures)")
+        return cls(tensors["states"], tensors["links"], names, str(folder))

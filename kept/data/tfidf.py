@@ -15,8 +15,9 @@ BLOCK = 1024
 
 
 def tfidf(corpus: TokenizedRecords) -> sparse.csr_matrix:
-    """(N, features) unit rows of 1- and 2-gram TF-IDF over word pieces, tf = 1 + ln n, idf = 1 + ln((1 + N) / (1 + df)).
+    """(N, features) unit rows of TF-IDF over 1- and 2-grams of word pieces.
 
+    A piece that a text has n times, and that df of N texts have, weighs (1 + ln n) (1 + ln((1 + N) / (1 + df))).
     Source: Manning et al. 2008, "Introduction to Information Retrieval", section 6.4.
     """
     ids, rows = corpus.ids, np.repeat(np.arange(len(corpus)), corpus.lengths)
@@ -40,12 +41,13 @@ def tfidf(corpus: TokenizedRecords) -> sparse.csr_matrix:
 def hard_negatives(corpus: TokenizedRecords, *, top_k: int = 30, sim_max: float = 0.5) -> NDArray[np.int64]:
     """(N, top_k) the nearest other texts of each record, nearest first, -1 where there are fewer.
 
-    Left out are texts of the same picture, of a shared entity, and those at or above `sim_max`: they tend to be
-    paraphrases, which are no negatives at all. `top_k=1, sim_max=1` is the plain reading of "the most similar text".
+    Left out are texts of the same picture, the same words or a shared entity, and those at or above `sim_max`: they tend
+    to be paraphrases, which are no negatives at all. `top_k=1, sim_max=1` is the plain reading of "the most similar
+    text".
     Source: Lin et al. 2020, InterBERT, section 3.2 (image-text matching with hard negatives).
     """
     matrix = tfidf(corpus)
-    entities = _entities(corpus)
+    entities, words = _entities(corpus), _words(corpus)
     found = np.full((len(corpus), top_k), -1, dtype=np.int64)
     for begin in range(0, len(corpus), BLOCK):
         rows = np.arange(begin, min(begin + BLOCK, len(corpus)))
@@ -53,13 +55,21 @@ def hard_negatives(corpus: TokenizedRecords, *, top_k: int = 30, sim_max: float 
         shared = (entities[rows] @ entities.T).toarray() > 0
         picture = corpus.picture[rows, None]
         same_picture = (picture == corpus.picture[None, :]) & (picture >= 0)
-        similarity[shared | same_picture | (similarity >= sim_max)] = -1.0
-        similarity[np.arange(len(rows)), rows] = -1.0
+        same_words = words[rows, None] == words[None, :]
+        similarity[shared | same_picture | same_words | (similarity >= sim_max)] = -1.0
         count = min(top_k, similarity.shape[1])
         best = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
         good = np.take_along_axis(similarity, best, axis=1) > 0
         found[rows, :count] = np.where(good, best, -1)
     return found
+
+
+def _words(corpus: TokenizedRecords) -> NDArray[np.int64]:
+    """(N,) a number for each text, equal for texts of the same words."""
+    spans = zip(corpus.offsets[:-1], corpus.offsets[1:], strict=True)
+    numbers: dict[bytes, int] = {}
+    found = [numbers.setdefault(corpus.ids[start:end].tobytes(), len(numbers)) for start, end in spans]
+    return np.asarray(found, dtype=np.int64)
 
 
 def _entities(corpus: TokenizedRecords) -> sparse.csr_matrix:

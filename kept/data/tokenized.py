@@ -48,7 +48,7 @@ class KnownPairs:
             return np.zeros(np.broadcast_shapes(left.shape, right.shape), dtype=bool)
         codes = left * self.num_entities + right
         place = np.searchsorted(self._codes, codes).clip(max=len(self._codes) - 1)
-        return self._codes[place] == codes
+        return np.equal(self._codes[place], codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class TokenizedRecords:
         known: KnownPairs | None = None,
         max_length: int = 128,
     ) -> TokenizedRecords:
-        """Tokenise records; mentions that the cut at `max_length` pieces removes are dropped."""
+        """Tokenise records; mentions that the cut at `max_length` pieces removes or shortens are dropped."""
         records = list(records)
         encoded = tokenizer(
             [record.text or "" for record in records],
@@ -112,7 +112,7 @@ class TokenizedRecords:
             list(pieces).index(record.tail) if record.tail in pieces else -1
             for record, pieces in zip(records, found, strict=True)
         ]
-        picture = [-1 if record.image is None or pictures is None else pictures.index(record.image) for record in records]
+        picture = [-1 if pictures is None or not record.image else pictures.index(record.image) for record in records]
         return cls(
             keys=np.asarray([key_of(record.id) for record in records], dtype=np.int64),
             offsets=_offsets(ids),
@@ -187,13 +187,14 @@ class TokenizedRecords:
         found = [_padded(self.mentions, self.mention_offsets, rows, -1) for rows in (left, right)]
         equal = found[0][0][:, :, None, 0] == found[1][0][:, None, :, 0]
         same |= (equal & found[0][1][:, :, None] & found[1][1][:, None, :]).any(axis=(1, 2))
-        return ~same
+        return np.logical_not(same)
 
     def _known(self, entity: Integers, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if self.known is None:
             return np.zeros_like(there)
-        joined = self.known.contains(entity[:, :, None], entity[:, None, :])
-        return (joined & there[:, :, None] & there[:, None, :]).any(axis=2)
+        left, right = entity[:, :, None], entity[:, None, :]
+        joined = self.known.contains(left, right) & (left != right)
+        return np.asarray((joined & there[:, :, None] & there[:, None, :]).any(axis=2))
 
 
 def _pieces_of(record: Record, offsets: Sequence[tuple[int, int]]) -> dict[int, tuple[int, int, int]]:
@@ -205,7 +206,7 @@ def _pieces_of(record: Record, offsets: Sequence[tuple[int, int]]) -> dict[int, 
             for piece, (start, end) in enumerate(offsets)
             if end > start and start < mention.end and end > mention.start
         ]
-        if covered:
+        if covered and not (record.text or "")[offsets[covered[-1]][1] : mention.end].strip():
             found[place] = (mention.entity, covered[0], covered[-1] + 1)
     return found
 

@@ -52,4 +52,5 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
     if not (folder / "tokenizer.json").is_file():
         raise InputError(f"{folder}: no tokenizer.json in this folder")
-    return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    return tokenizer

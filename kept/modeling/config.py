@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import PretrainedConfig
+from transformers import AutoConfig, PretrainedConfig
 
 
 class KeptConfig(PretrainedConfig):
@@ -44,3 +44,6 @@ class KeptConfig(PretrainedConfig):
         self.vocabulary, self.max_pieces, self.slots = vocabulary, max_pieces, slots
         self.image, self.knowledge, self.seed = image, knowledge, seed
         super().__init__(**others)
+
+
+AutoConfig.register(KeptConfig.model_type, KeptConfig)

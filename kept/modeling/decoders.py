@@ -78,8 +78,9 @@ class OperatorDecoder(EntityDecoder):
 
         a = softmax_m(g U c_m),    v_s = sum_m a_m v_m,    q = query(v_s, W_r g) + W g,    logits = compare(q, E)
 
-    with the scorer's own `query` and `compare`, g = LN(h) at the mask, c_m and v_m the final states and the graph vectors of the record's other mentions (a
-    picture's among them). The relation operator is read from the sentence, the answer from the graph.
+    with the scorer's own `query` and `compare`, g = LN(h) at the mask, c_m and v_m the final states and the graph
+    vectors of the record's other mentions (a picture's among them). The relation operator is read from the sentence,
+    the answer from the graph.
     Source: Saxena et al. 2020, EmbedKGQA, section 4.3 (question as relation over ComplEx vectors), with the subject
     attended to instead of given.
     """

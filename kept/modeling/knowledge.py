@@ -49,6 +49,7 @@ class Knowledge(nn.Module):
         rules = SCORERS[scorer](num_entities=1, num_relations=1, dim=dim)
         self.decoders = nn.ModuleDict({name: ENTITY_DECODERS[name](width, rules) for name in decoders})
         self.gate = AnswerGate(width)
+        self.scale: Tensor
         self.register_buffer("scale", torch.zeros(()))
         self.table: Tensor
         self.register_buffer("table", torch.zeros(0, dim), persistent=False)

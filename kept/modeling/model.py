@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from kept.data.batch import Batch, Image, Mentions, Text
 from kept.modeling.blocks import BLOCKS
@@ -21,6 +24,7 @@ from kept.modeling.layers import initialise
 from kept.modeling.streams import Stream
 from kept.modeling.towers import TOWERS
 from kg.errors import InputError
+from kg.storage import read_json
 
 if TYPE_CHECKING:
     from kg.embedding.vectors import Vectors
@@ -61,7 +65,7 @@ class KeptModel(PreTrainedModel):
 
     config_class = KeptConfig
     main_input_name = "batch"
-    _tied_weights_keys: dict[str, str] = {}
+    _tied_weights_keys: ClassVar[dict[str, str]] = {}
 
     def __init__(self, config: KeptConfig) -> None:
         super().__init__(config)
@@ -121,7 +125,7 @@ class KeptModel(PreTrainedModel):
 
     def piece_logits(self, hidden: Tensor) -> Tensor:
         """(n, D) states -> (n, V) logits of word pieces."""
-        return self.pieces(hidden, self.towers["text"].pieces.weight)
+        return self.pieces(hidden, self.towers["text"].pieces.weight)  # type: ignore[union-attr]
 
     def name_logits(self, hidden: Tensor, slots: Tensor) -> Tensor:
         """(n, D) states at a masked name and (n,) slots -> (n, V) logits of the name's piece in that slot."""
@@ -142,9 +146,10 @@ class KeptModel(PreTrainedModel):
             raise InputError("this model was trained without knowledge, so it cannot read vectors")
         self.knowledge.set_vectors(vectors)
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
         """Write config and safetensors, and the vectors with their graph's hash beside them."""
-        super().save_pretrained(str(save_directory), **kwargs)
+        with _no_progress_bars():
+            super().save_pretrained(str(save_directory), **kwargs)
         if self.knowledge is not None and self.knowledge.vectors is not None:
             self.knowledge.vectors.save(Path(save_directory) / KNOWLEDGE_FOLDER)
 
@@ -153,13 +158,40 @@ class KeptModel(PreTrainedModel):
         """A saved model in eval mode, its knowledge included.
 
         Raises:
-            InputError: when the folder holds no model, with its path.
+            InputError: when the folder holds no model, or a broken one, with its path.
         """
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder}: no model here (no config.json)")
-        model = cls.from_pretrained(str(folder), local_files_only=True)
+        config = read_json(folder / "config.json")
+        kind = config.get("model_type") if isinstance(config, dict) else None
+        if kind != KeptConfig.model_type:
+            raise InputError(f"{folder / 'config.json'}: a model of type {kind!r}, not {KeptConfig.model_type!r}")
+        try:
+            with _no_progress_bars():
+                model, loading = cls.from_pretrained(str(folder), local_files_only=True, output_loading_info=True)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise InputError(f"{folder}: the model cannot be read ({' '.join(str(error).split())})") from None
+        for problem in ("missing_keys", "unexpected_keys"):
+            if loading[problem]:
+                named = problem.replace("_keys", "")
+                raise InputError(f"{folder}: the weights do not fit config.json ({named}: {min(loading[problem])})")
         if model.knowledge is not None and (folder / KNOWLEDGE_FOLDER).is_dir():
             from kg.embedding.vectors import Vectors
 
             model.knowledge.set_vectors(Vectors.load(folder / KNOWLEDGE_FOLDER))
         return model.eval()
+
+
+AutoModel.register(KeptConfig, KeptModel)
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Without the bars that transformers draws for a file of a few megabytes."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

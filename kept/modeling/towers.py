@@ -39,6 +39,8 @@ class PieceEmbeddings(nn.Module):
 
     def forward(self, text: Text) -> Stream:
         length = text.ids.shape[1]
+        if length > len(self.positions.weight):
+            raise InputError(f"a text of {length} pieces, this model reads at most {len(self.positions.weight)}")
         states = self.pieces(text.ids) + self.positions.weight[:length]
         return Stream.full(self.dropout(self.norm(states)), self.kind, text.mask)
 

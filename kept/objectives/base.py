@@ -97,7 +97,8 @@ class Objective(nn.Module):
     Class attributes:
         couples: "sample" when a split batch's terms add up to the whole's, "batch" when records are each other's
             negatives.
-        needs: the fields of a batch without which there is nothing to do: "text", "mentions", "image".
+        needs: what a batch must hold, "text", "mentions" or "image", and a model, "image" or "knowledge", for the
+            objective to have anything to do.
         parts: the names that its views count targets under.
     """
 
@@ -140,7 +141,8 @@ class Forward:
 
 def nothing(model: nn.Module) -> Tensor:
     """An exact zero with a graph: what a term without targets contributes."""
-    return next(model.parameters()).sum() * 0.0
+    trained = (parameter for parameter in model.parameters() if parameter.requires_grad)
+    return next(trained, torch.zeros(0)).flatten()[:0].sum()
 
 
 @contextmanager

@@ -23,7 +23,7 @@ class MaskedEntityPrediction(Objective):
     Source: Zhang et al. 2019, ERNIE, section 3.4; the view is that of "mlm" with equal settings and shares its forward.
     """
 
-    needs = frozenset({"text", "mentions"})
+    needs = frozenset({"text", "mentions", "knowledge"})
     parts = ("mep", "gate")
 
     def __init__(

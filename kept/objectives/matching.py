@@ -45,8 +45,8 @@ class ImageTextMatching(Objective):
         if len(rows) and context.corpus is not None:
             other = self.negatives(shown, context).to(rows.device)
             wrong = (context.noise.uniform(shown.keys, 1, "itm/label").squeeze(1) < 0.5) & (other >= 0)
-            texts = torch.where(wrong, other, shown.rows)
-            clean = context.corpus.batch(texts.cpu().numpy(), context.noise).to(rows.device)
+            texts = torch.where(wrong, other, shown.rows).cpu().numpy()
+            clean = replace(context.corpus, pictures=None).batch(texts, context.noise).to(rows.device)
             shown = replace(shown, text=clean.text, mentions=clean.mentions)
             labels = torch.where(wrong, MISMATCH, MATCH)
         return View(
@@ -66,8 +66,8 @@ class ImageTextMatching(Objective):
         slot = context.noise.integers(keys, 1, 1 << 30, "itm/slot") % (near >= 0).sum(1, keepdim=True).clamp(min=1)
         hard = near.gather(1, slot)
         anywhere = context.noise.integers(keys, TRIES, len(corpus), "itm/random")
-        allowed = torch.from_numpy(corpus.differs(np.repeat(batch.rows.cpu().numpy(), TRIES), anywhere.flatten().numpy()))
-        allowed = allowed.view_as(anywhere)
+        own = np.repeat(batch.rows.cpu().numpy(), TRIES)
+        allowed = torch.from_numpy(corpus.differs(own, anywhere.flatten().numpy())).view_as(anywhere)
         first = allowed.int().argmax(1, keepdim=True)
         random = torch.where(allowed.any(1, keepdim=True), anywhere.gather(1, first), -1)
         use_hard = (context.noise.uniform(keys, 1, "itm/hard") < self.hard) & (hard >= 0)

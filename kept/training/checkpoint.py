@@ -39,9 +39,10 @@ def load_checkpoint(folder: Path, modules: Mapping[str, nn.Module], optimizer: t
     Raises:
         InputError: when the checkpoint is of another format, broken, or of another model.
     """
-    progress = read_json(folder / "progress.json")
-    if progress.get("format") != FORMAT:
-        raise InputError(f"{folder}: checkpoint format {progress.get('format')}, this version reads {FORMAT}")
+    progress: dict[str, Any] = read_json(folder / "progress.json")
+    version = progress.get("format") if isinstance(progress, dict) else None
+    if version != FORMAT:
+        raise InputError(f"{folder}: checkpoint format {version}, this version reads {FORMAT}")
     try:
         tensors = load_file(folder / "state.safetensors")
     except (SafetensorError, FileNotFoundError) as error:
@@ -49,16 +50,20 @@ def load_checkpoint(folder: Path, modules: Mapping[str, nn.Module], optimizer: t
     for name, module in modules.items():
         prefix = f"module.{name}."
         state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-        try:
-            module.load_state_dict(state)
-        except RuntimeError as error:
-            first = str(error).split("\n")[1].strip() if "\n" in str(error) else str(error)
-            raise InputError(f"{folder}: the checkpoint is of another model ({first})") from None
+        own = module.state_dict()
+        for key in sorted(own.keys() | state.keys()):
+            if key not in own or key not in state or own[key].shape != state[key].shape:
+                raise InputError(f"{folder}: the checkpoint is of another model ({name}.{key} differs)")
+        module.load_state_dict(state)
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
             _, index, part = key.split(".", 2)
             moments.setdefault(int(index), {})[part] = value
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, moment in moments.items():
+        if number >= len(parameters) or any(v.dim() and v.shape != parameters[number].shape for v in moment.values()):
+            raise InputError(f"{folder}: the checkpoint is of other settings (frozen parts or learning rates differ)")
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["random"])
     if "random.cuda" in tensors and torch.cuda.is_available():

@@ -16,6 +16,7 @@ from kept.data.tokenized import TokenizedRecords
 from kept.linking.pictures import PictureLinker
 from kept.modeling.model import KeptModel
 from kept.modeling.streams import pool
+from kg.errors import InputError
 
 CHUNK = 256
 CAPTIONS = 4
@@ -37,6 +38,8 @@ def caption_index(model: KeptModel, records: Iterable[TokenizedRecords]) -> Pict
                 entity = int(corpus.mentions[corpus.mention_offsets[row], 0])
                 total[entity] = total.get(entity, torch.zeros_like(vector)) + vector
                 count[entity] = count.get(entity, 0) + 1
+    if not total:
+        raise InputError("pictures cannot be encoded for linking: no record has a picture and exactly one mention")
     entities = sorted(total)
     captions = normalize(torch.stack([total[entity] / count[entity] for entity in entities]), dim=1)
     return PictureLinker(torch.tensor(entities), captions)

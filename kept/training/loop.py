@@ -18,9 +18,10 @@ from kept.data.tokenized import TokenizedRecords
 from kept.modeling.model import KeptModel
 from kept.objectives.base import Context, Forward, Objective, Term, View
 from kept.training.checkpoint import load_checkpoint, save_checkpoint
-from kept.training.optim import make_optimizer, named_trainable, one_cycle, set_rates
+from kept.training.optim import check_prefixes, make_optimizer, named_trainable, one_cycle, set_rates
 from kept.training.sampling import Sampler
 from kg.errors import InputError
+from kg.storage import atomic_file
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -106,9 +107,15 @@ class Trainer:
         self.step = 0
         self.objectives = nn.ModuleDict({name: task.objective for name, task in tasks.items()})
         self.objectives.to(self.accelerator.device)
-        self.parameters = named_trainable([("", self.model), ("objectives", self.objectives)], settings.freeze)
+        modules = [("", self.model), ("objectives", self.objectives)]
+        check_prefixes(f"stage {stage}: freeze", settings.freeze, modules)
+        check_prefixes(f"stage {stage}: rates", set(settings.rates) - {"default"}, modules)
+        self.parameters = named_trainable(modules, settings.freeze)
         self.optimizer = make_optimizer(self.parameters, settings.rates, settings.weight_decay)
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
+        for name, corpus in sources.items():
+            if len(corpus) < ranks:
+                raise InputError(f"stage {stage}: source {name!r} has {len(corpus)} records for {ranks} processes")
         self.samplers = {
             name: Sampler(corpus.lengths, settings.batch[name], settings.seed, rank, ranks)
             for name, corpus in sources.items()
@@ -135,6 +142,7 @@ class Trainer:
     def train_step(self) -> dict[str, Term]:
         """One optimizer step; returns the last micro-batch's terms."""
         settings = self.settings
+        set_rates(self.optimizer, one_cycle(self.step, settings.steps, settings.warm_up))
         prepared = [self._prepare(micro) for micro in range(settings.accumulate)]
         counts = self._count(prepared)
         self.optimizer.zero_grad(set_to_none=True)
@@ -155,7 +163,6 @@ class Trainer:
         self._sum_gradients()
         parameters = [parameter for _, parameter in self.parameters]
         torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
-        set_rates(self.optimizer, one_cycle(self.step, settings.steps, settings.warm_up))
         self.optimizer.step()
         for task in self.tasks.values():
             task.objective.after_step()
@@ -209,17 +216,21 @@ class Trainer:
         if self.accelerator.num_processes == 1:
             return
         parameters = [parameter for _, parameter in self.parameters]
-        flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
-        flat = self.accelerator.reduce(flat, "sum")
-        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            parameter.grad = part.view_as(parameter)
+        touched = torch.tensor([p.grad is not None for p in parameters], device=self.accelerator.device).float()
+        given = [(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters]
+        flat = self.accelerator.reduce(torch.cat([touched, *given]), "sum")
+        touched, *summed = flat.split([len(parameters), *(p.numel() for p in parameters)])
+        for parameter, part, anywhere in zip(parameters, summed, touched.tolist(), strict=True):
+            # A part that no process used keeps no gradient, so that the optimizer leaves it alone as it would alone.
+            parameter.grad = part.view_as(parameter) if anywhere else None
 
     def _check(self, total: torch.Tensor) -> None:
         if not torch.isfinite(total):
             rate = self.optimizer.param_groups[0]["lr"]
-            kept = f"; the last checkpoint is in {self.folder}" if self.folder else ""
+            kept = self._checkpoint is not None and self._checkpoint.is_dir()
             raise InputError(
-                f"stage {self.stage}: the loss is {float(total)} at step {self.step + 1} with learning rate {rate:g}{kept}"
+                f"stage {self.stage}: the loss is {float(total)} at step {self.step + 1} with learning rate {rate:g}"
+                + (f"; the last checkpoint is in {self.folder}" if kept else "")
             )
 
     def _log(self, terms: Mapping[str, list[Term]]) -> None:
@@ -249,10 +260,12 @@ class Trainer:
         """Write a checkpoint and the curves so far."""
         if self._checkpoint is None or self.folder is None or not self.accelerator.is_main_process:
             return
+        lines = "".join(json.dumps(row) + "\n" for row in self.curves)
+        # Curves first: `restore` drops what is ahead of the checkpoint, and could not make up for what is missing.
+        with atomic_file(self.folder / "curves.jsonl") as partial:
+            partial.write_text(lines, encoding="utf-8")
         modules = {"model": self.model, "objectives": self.objectives}
         save_checkpoint(self._checkpoint, modules, self.optimizer, {"stage": self.stage, "step": self.step})
-        lines = "".join(json.dumps(row) + "\n" for row in self.curves)
-        (self.folder / "curves.jsonl").write_text(lines, encoding="utf-8")
 
     def restore(self) -> None:
         """Go on from the folder's checkpoint, if it has one."""
@@ -261,6 +274,8 @@ class Trainer:
         progress = load_checkpoint(
             self._checkpoint, {"model": self.model, "objectives": self.objectives}, self.optimizer
         )
+        if progress["stage"] != self.stage:
+            raise InputError(f"{self._checkpoint}: a checkpoint of stage {progress['stage']!r}, not of {self.stage!r}")
         self.step = int(progress["step"])
         curves = self.folder / "curves.jsonl"
         rows = [json.loads(line) for line in curves.read_text(encoding="utf-8").splitlines()] if curves.exists() else []

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import nn
 
+from kg.errors import InputError, nearest
+
 
 def named_trainable(modules: Iterable[tuple[str, nn.Module]], freeze: Iterable[str]) -> list[tuple[str, nn.Parameter]]:
     """Parameters by name, without those under a frozen prefix, which also stop asking for gradients."""
     frozen = tuple(freeze)
-    trainable = []
+    trainable: list[tuple[str, nn.Parameter]] = []
     for prefix, module in modules:
         for name, parameter in module.named_parameters(prefix=prefix):
             parameter.requires_grad_(not _under(name, frozen))
@@ -57,6 +59,21 @@ def one_cycle(step: int, steps: int, warm_up: float) -> float:
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
+
+
+def check_prefixes(key: str, prefixes: Iterable[str], modules: Iterable[tuple[str, nn.Module]]) -> None:
+    """Refuse prefixes that no parameter has; raises `InputError` naming the nearest part that there is."""
+    names = [name for prefix, module in modules for name, _ in module.named_parameters(prefix=prefix)]
+    for prefix in prefixes:
+        if not any(_under(name, (prefix,)) for name in names):
+            parts = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
+            raise InputError(f"{key}: no part of the model is called {prefix!r}; {_nearest_part(prefix, parts)}")
+
+
+def _nearest_part(prefix: str, parts: set[str]) -> str:
+    """The nearest name of a part, or the greatest parts where none is near."""
+    hint = nearest(prefix, parts)
+    return hint if hint.startswith("did") else nearest(prefix, {part for part in parts if "." not in part})
 
 
 def _under(name: str, prefixes: tuple[str, ...]) -> bool:

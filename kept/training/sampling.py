@@ -15,7 +15,8 @@ WINDOW = 16
 class Sampler:
     """Endless shuffled batches of similar length.
 
-    An epoch visits each record once. `at(step)` needs no history, so a resumed run sees the same batches.
+    An epoch visits each record once. `at(step)` needs no history, so a resumed run sees the same batches. With several
+    processes every batch holds a record for each of them, given that there are as many records at all.
 
         >>> sampler = Sampler(np.array([3, 1, 2, 9]), size=2, seed=0)
         >>> epoch, rows = sampler.at(3)
@@ -33,7 +34,8 @@ class Sampler:
 
     @property
     def batches_per_epoch(self) -> int:
-        return max(1, -(-len(self.lengths) // (self.size * self.ranks)))
+        full, rest = divmod(len(self.lengths), self.size * self.ranks)
+        return max(1, full + (rest >= self.ranks))
 
     def at(self, step: int) -> tuple[int, NDArray[np.int64]]:
         """The epoch that a step falls into, and this rank's rows of the step's batch."""
@@ -51,4 +53,6 @@ class Sampler:
             part = order[begin : begin + window]
             part = part[np.argsort(self.lengths[part], kind="stable")]
             batches += [part[start : start + whole] for start in range(0, len(part), whole)]
+        if len(batches) > self.batches_per_epoch:
+            batches[-2:] = [np.concatenate(batches[-2:])]
         return [batches[index] for index in generator.permutation(len(batches))]

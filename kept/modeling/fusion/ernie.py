@@ -24,7 +24,7 @@ class MentionFusion(Fusion):
         h = gelu(W_t LN(w) + W_e LN(e) + b),    w <- w + W_o h,    e <- e + W_o' h
 
     which is ERNIE's information fusion in pre-norm form; states without an aligned entity pass unchanged. A mention
-    that is not `visible` loses its entity state altogether.
+    that is not `visible`, or whose picture is not shown, loses its entity state altogether.
     Source: Zhang et al. 2019, "ERNIE: Enhanced Language Representation with Informative Entities", section 3.3.
 
         >>> fusion = MentionFusion(width=8, dim=4, layers=2)
@@ -32,7 +32,9 @@ class MentionFusion(Fusion):
         (-1, 0)
     """
 
-    def __init__(self, width: int, dim: int, layers: int, at: Sequence[int] | None = None, max_length: int = 512) -> None:
+    def __init__(
+        self, width: int, dim: int, layers: int, at: Sequence[int] | None = None, max_length: int = 512
+    ) -> None:
         super().__init__(width, dim, layers)
         self.at = tuple(range(-1, layers - 1)) if at is None else tuple(at)
         self.project = nn.Linear(dim, width)
@@ -44,9 +46,12 @@ class MentionFusion(Fusion):
     def inputs(self, streams: Streams, mentions: Mentions, vectors: Tensor) -> dict[str, Stream]:
         place = self.positions(mentions.start) + self.hosts(mentions.host)
         states = self.norm(self.project(vectors) + place)
+        shown = mentions.mask & mentions.visible
+        if "image" not in streams:
+            shown = shown & (mentions.host != Host.IMAGE)
         entity = Stream(
             states=states,
-            mask=mentions.mask & mentions.visible,
+            mask=shown,
             kind="entity",
             positions=mentions.start,
             owner=torch.arange(len(states), device=states.device),
@@ -60,7 +65,7 @@ class MentionFusion(Fusion):
         entity = streams["entity"]
         hosts = [name for name in ("text", "image") if name in streams]
         joined = torch.cat([streams[name].states for name in hosts], dim=1)
-        shift = torch.where(mentions.host == Host.IMAGE, streams["text"].length, 0)
+        shift = torch.where(mentions.host == Host.IMAGE, streams["text"].length, 0) if "image" in streams else 0
         place = (mentions.start + shift)[..., None].expand(-1, -1, self.width)
         token_change, entity_change = aligner(joined.gather(1, place), entity.states)
         there = entity.mask[..., None].to(joined.dtype)

@@ -41,9 +41,9 @@ def tfidf(corpus: TokenizedRecords) -> sparse.csr_matrix:
 def hard_negatives(corpus: TokenizedRecords, *, top_k: int = 30, sim_max: float = 0.5) -> NDArray[np.int64]:
     """(N, top_k) the nearest other texts of each record, nearest first, -1 where there are fewer.
 
-    Left out are texts of the same picture, the same words or a shared entity, and those at or above `sim_max`: they tend
-    to be paraphrases, which are no negatives at all. `top_k=1, sim_max=1` is the plain reading of "the most similar
-    text".
+    Left out are texts of the same picture, the same words or a shared entity, and those at or above `sim_max`: they
+    tend to be paraphrases, which are no negatives at all. `top_k=1, sim_max=1` is the plain reading of "the most
+    similar text".
     Source: Lin et al. 2020, InterBERT, section 3.2 (image-text matching with hard negatives).
     """
     matrix = tfidf(corpus)

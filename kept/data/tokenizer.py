@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kg.errors import InputError
 
@@ -52,5 +52,4 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
     if not (folder / "tokenizer.json").is_file():
         raise InputError(f"{folder}: no tokenizer.json in this folder")
-    tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    return tokenizer
+    return cast("PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(str(folder), local_files_only=True))

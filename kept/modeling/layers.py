@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kg.errors import InputError
+
 
 class Attention(nn.Module):
     """Multi-head attention, softmax(Q K^T / sqrt(D / H)) V, through torch's fused kernel.
@@ -19,7 +21,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"width {width} does not divide into {heads} heads")
+            raise InputError(f"width {width} does not divide into {heads} heads")
         self.heads = heads
         self.dropout = dropout
         self.query = nn.Linear(width, width)

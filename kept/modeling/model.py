@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -65,7 +65,7 @@ class KeptModel(PreTrainedModel):
 
     config_class = KeptConfig
     main_input_name = "batch"
-    _tied_weights_keys: ClassVar[dict[str, str]] = {}
+    _tied_weights_keys: dict[str, str] = {}  # noqa: RUF012
 
     def __init__(self, config: KeptConfig) -> None:
         super().__init__(config)
@@ -85,9 +85,7 @@ class KeptModel(PreTrainedModel):
         self.norm = nn.LayerNorm(width)
         self.pieces = PieceDecoder(width, config.vocabulary)
         self.slots = nn.Embedding(config.slots, width)
-        self.knowledge = (
-            Knowledge(width, config.layers, **config.knowledge) if config.knowledge is not None else None
-        )
+        self.knowledge = Knowledge(width, config.layers, **config.knowledge) if config.knowledge is not None else None
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -168,9 +166,10 @@ class KeptModel(PreTrainedModel):
             raise InputError(f"{folder / 'config.json'}: a model of type {kind!r}, not {KeptConfig.model_type!r}")
         try:
             with _no_progress_bars():
-                model, loading = cls.from_pretrained(str(folder), local_files_only=True, output_loading_info=True)
+                loaded: Any = cls.from_pretrained(str(folder), local_files_only=True, output_loading_info=True)
         except (OSError, SafetensorError, RuntimeError) as error:
             raise InputError(f"{folder}: the model cannot be read ({' '.join(str(error).split())})") from None
+        model, loading = loaded
         for problem in ("missing_keys", "unexpected_keys"):
             if loading[problem]:
                 named = problem.replace("_keys", "")

@@ -19,9 +19,8 @@ def content(batch: Batch) -> Tensor:
     text, mentions = batch.text, batch.mentions
     steps = torch.arange(1, text.ids.shape[1] + 1, device=text.ids.device) * GOLDEN
     words = (mix(text.ids + steps) * text.mask).sum(1, keepdim=True)
-    if batch.identity is None:
-        picture = torch.full_like(words, NOTHING)
-    else:
+    picture = torch.full_like(words, NOTHING)
+    if batch.identity is not None:
         picture = batch.identity.clamp(min=NOTHING)[:, None]
     entity = mentions.entity.masked_fill(~(mentions.mask & (mentions.host == Host.TEXT)), NOTHING)
     return torch.cat([picture, words, entity], dim=1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kept.training.recipe import Recipe, read_recipe
+from kept.training.recipe import Recipe
+from kept.training.recipe_file import read_recipe
 from kg.errors import InputError, nearest
 
 HERE = Path(__file__).parent

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from kg.errors import InputError, nearest
+from kg.registry import Registry
+
 
 class Spec(BaseModel):
     """A part of a recipe; unknown keys are refused."""
@@ -21,7 +22,7 @@ class Spec(BaseModel):
 class TokenizerSpec(Spec):
     """The word pieces: at most `vocabulary`, trained on the recipe's own texts and on those of `records`."""
 
-    vocabulary: int = Field(4000, gt=30)
+    vocabulary: int = Field(default=4000, gt=30)
     records: tuple[Path, ...] = ()
 
 
@@ -36,14 +37,14 @@ class KnowledgeSpec(Spec):
 class ModelSpec(Spec):
     """The shared stack and what hangs on it."""
 
-    width: int = Field(128, gt=0)
-    layers: int = Field(2, gt=0)
-    heads: int = Field(4, gt=0)
-    hidden: int = Field(352, gt=0)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    width: int = Field(default=128, gt=0)
+    layers: int = Field(default=2, gt=0)
+    heads: int = Field(default=4, gt=0)
+    hidden: int = Field(default=352, gt=0)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
     block: str = "merge"
-    max_pieces: int = Field(64, gt=4)
-    slots: int = Field(9, gt=1)
+    max_pieces: int = Field(default=64, gt=4)
+    slots: int = Field(default=9, gt=1)
     image: dict[str, Any] | None = None
     knowledge: KnowledgeSpec | None = None
 
@@ -58,8 +59,8 @@ class SourceSpec(Spec):
     """Records, how many of them make a micro-batch, and in every which step they are read."""
 
     records: Path
-    batch: int = Field(128, gt=0)
-    every: int = Field(1, gt=0)
+    batch: int = Field(default=128, gt=0)
+    every: int = Field(default=1, gt=0)
 
 
 class ObjectiveSpec(BaseModel):
@@ -67,7 +68,7 @@ class ObjectiveSpec(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    weight: float = Field(1.0, ge=0)
+    weight: float = Field(default=1.0, ge=0)
     on: tuple[str, ...] | None = None
 
     @property
@@ -84,12 +85,12 @@ class StageSpec(Spec):
     objectives: dict[str, ObjectiveSpec] = Field(min_length=1)
     rates: dict[str, float] = {"default": 1e-3}
     freeze: tuple[str, ...] = ()
-    accumulate: int = Field(1, gt=0)
-    weight_decay: float = Field(0.02, ge=0)
-    warm_up: float = Field(0.1, ge=0, lt=1)
-    clip: float = Field(1.0, gt=0)
-    log_every: int = Field(10, gt=0)
-    save_every: int = Field(100, ge=0)
+    accumulate: int = Field(default=1, gt=0)
+    weight_decay: float = Field(default=0.02, ge=0)
+    warm_up: float = Field(default=0.1, ge=0, lt=1)
+    clip: float = Field(default=1.0, gt=0)
+    log_every: int = Field(default=10, gt=0)
+    save_every: int = Field(default=100, ge=0)
 
     @model_validator(mode="after")
     def consistent(self) -> StageSpec:
@@ -98,7 +99,8 @@ class StageSpec(Spec):
         for name, objective in self.objectives.items():
             for source in objective.on or ():
                 if source not in self.sources:
-                    raise ValueError(f"objectives.{name}.on names no source {source!r}; {nearest(source, self.sources)}")
+                    hint = nearest(source, self.sources)
+                    raise ValueError(f"objectives.{name}.on names no source {source!r}; {hint}")
         return self
 
 
@@ -124,11 +126,8 @@ class Recipe(Spec):
     def possible(self) -> Recipe:
         if self.model.knowledge is not None and self.vectors is None:
             raise ValueError("model.knowledge needs vectors")
-        wanted = {name for stage in self.stages for name in stage.objectives}
-        if "mep" in wanted and self.model.knowledge is None:
-            raise ValueError("the objective 'mep' needs model.knowledge")
-        if wanted & {"itc", "itm"} and self.model.image is None:
-            raise ValueError("the objectives 'itc' and 'itm' need model.image")
+        if self.encode_pictures and self.model.image is None:
+            raise ValueError("encode_pictures needs model.image")
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ValueError("two stages have the same name")
@@ -155,14 +154,30 @@ class Recipe(Spec):
         knowledge = self.model.knowledge
         if knowledge is not None:
             _named("model.knowledge.fusion", FUSIONS, knowledge.fusion)
-            _takes("model.knowledge.options", FUSIONS[knowledge.fusion], knowledge.options, given=("width", "dim", "layers"))
+            fusion = FUSIONS[knowledge.fusion]
+            _takes("model.knowledge.options", fusion, knowledge.options, given=("width", "dim", "layers"))
             for decoder in knowledge.decoders:
                 _named("model.knowledge.decoders", ENTITY_DECODERS, decoder)
         for index, stage in enumerate(self.stages):
-            for name, objective in stage.objectives.items():
+            for name, spec in stage.objectives.items():
                 key = f"stages.{index}.objectives.{name}"
                 _named(key, OBJECTIVES, name)
-                _takes(key, OBJECTIVES[name], objective.options)
+                objective = OBJECTIVES[name]
+                _takes(key, objective, spec.options)
+                for need, given in self._given().items():
+                    if need in objective.needs and not all(given.values()):
+                        missing = next(setting for setting, there in given.items() if not there)
+                        raise InputError(f"{key}: the objective {name!r} needs {missing}")
+                if objective.couples == "batch" and stage.accumulate > 1:
+                    raise InputError(
+                        f"stages.{index}.accumulate: {name!r} compares the records of one micro-batch with each other; "
+                        "accumulate must be 1"
+                    )
+
+    def _given(self) -> dict[str, dict[str, bool]]:
+        """What an objective may need, and the settings that provide it."""
+        knowledge = {"model.knowledge": self.model.knowledge is not None, "graph": self.graph is not None}
+        return {"image": {"model.image": self.model.image is not None}, "knowledge": knowledge}
 
     def check_files(self) -> None:
         """Refuse a recipe whose files are not there; raises `InputError` naming key and path."""
@@ -174,101 +189,12 @@ class Recipe(Spec):
                 raise InputError(f"tokenizer.records.{index}: {self.path(given)} does not exist")
         for index, stage in enumerate(self.stages):
             for name, source in stage.sources.items():
-                if not self.path(source.records).exists():
-                    raise InputError(f"stages.{index}.sources.{name}.records: {self.path(source.records)} does not exist")
+                records = self.path(source.records)
+                if not records.exists():
+                    raise InputError(f"stages.{index}.sources.{name}.records: {records} does not exist")
 
 
-def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, with `key.path=value` settings on top, and check it whole.
-
-    Raises:
-        InputError: in one line that names file and key.
-    """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from None
-    if not isinstance(tree, dict):
-        raise InputError(f"{path}: a recipe is a mapping of keys")
-    for setting in settings:
-        override(tree, setting)
-    try:
-        recipe = Recipe.model_validate(tree)
-    except ValidationError as error:
-        raise InputError(f"{path.name}: {explain(error)}") from None
-    recipe.check_parts()
-    return recipe
-
-
-def override(tree: dict[str, Any], setting: str) -> None:
-    """Set `a.b.0.c=value` in a tree of mappings and lists; the value is read as YAML."""
-    key, equals, value = setting.partition("=")
-    if not equals:
-        raise InputError(f"--set {setting}: write key=value")
-    place: Any = tree
-    *parents, last = key.split(".")
-    for part in parents:
-        place = _step(place, part, key)
-        if place is None:
-            raise InputError(f"--set {key}: there is nothing at {part!r} to set a key of")
-    if isinstance(place, list):
-        place[_index(place, last, key)] = yaml.safe_load(value)
-    else:
-        place[last] = yaml.safe_load(value)
-
-
-def _step(place: Any, part: str, key: str) -> Any:
-    if isinstance(place, list):
-        return place[_index(place, part, key)]
-    if isinstance(place, dict):
-        return place.setdefault(part, {})
-    raise InputError(f"--set {key}: {part!r} is not under a mapping or a list")
-
-
-def _index(place: list[Any], part: str, key: str) -> int:
-    """A position in a list, or the entry of that name."""
-    names = [entry.get("name") if isinstance(entry, dict) else None for entry in place]
-    if part in names:
-        return names.index(part)
-    if part.isdigit() and int(part) < len(place):
-        return int(part)
-    raise InputError(f"--set {key}: no entry {part!r} in this list of {len(place)}")
-
-
-def explain(error: ValidationError) -> str:
-    """The first thing that is wrong, in one line: the key, what is wrong, the nearest valid key."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        valid = _valid_keys(first["loc"])
-        return f"unknown key {where!r}; {nearest(str(first['loc'][-1]), valid)}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
-
-
-def _valid_keys(location: tuple[str | int, ...]) -> list[str]:
-    """The keys that are valid beside the last part of a location."""
-    model: type[BaseModel] = Recipe
-    for part in location[:-1]:
-        if not isinstance(part, str) or part not in model.model_fields:
-            continue
-        found = [cls for cls in _specs(model.model_fields[part].annotation)]
-        if found:
-            model = found[0]
-    return list(model.model_fields)
-
-
-def _specs(annotation: Any) -> list[type[BaseModel]]:
-    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [spec for inner in getattr(annotation, "__args__", ()) for spec in _specs(inner)]
-
-
-def _named(key: str, registry: Mapping[str, Any] | Any, name: str) -> None:
+def _named(key: str, registry: Registry[Any], name: str) -> None:
     if name not in registry:
         raise InputError(f"{key}: no {registry.family} is called {name!r}; {nearest(name, registry)}")
 
@@ -276,6 +202,11 @@ def _named(key: str, registry: Mapping[str, Any] | Any, name: str) -> None:
 def _takes(key: str, part: Any, options: Mapping[str, Any], given: Sequence[str] = ()) -> None:
     """Whether a part's constructor takes these keyword arguments beside those that it is given anyway."""
     valid = [name for name in inspect.signature(part).parameters if name not in given]
-    for name in options:
+    types = get_type_hints(part.__init__)
+    for name, value in options.items():
         if name not in valid:
             raise InputError(f"unknown key '{key}.{name}'; {nearest(name, valid)}")
+        try:
+            TypeAdapter(types.get(name, Any)).validate_python(value, strict=True)
+        except ValidationError as error:
+            raise InputError(f"{key}.{name}: {error.errors()[0]['msg']}, got {value!r}") from None

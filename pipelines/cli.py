@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pipelines.ask import ask
 from pipelines.build_kg import build_kg
 from pipelines.compare import compare
 from pipelines.demo import demo
@@ -11,8 +12,12 @@ from pipelines.embed import embed
 from pipelines.kg_commands import app as kg_app
 from pipelines.link import link
 from pipelines.neighbors import neighbors
+from pipelines.pretrain import pretrain
 from pipelines.probe import probe
+from pipelines.recipes import recipes
+from pipelines.records import records
 from pipelines.report import report
+from pipelines.split import split
 from pipelines.tasks import parts, tasks
 
 app = typer.Typer(
@@ -26,12 +31,17 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("build-kg")(build_kg)
 app.add_typer(kg_app, name="kg")
+app.command("split")(split)
 app.command("embed")(embed)
-app.command("link")(link)
 app.command("neighbors")(neighbors)
+app.command("link")(link)
+app.command("records")(records)
+app.command("pretrain")(pretrain)
+app.command("ask")(ask)
 app.command("probe")(probe)
 app.command("compare")(compare)
 app.command("report")(report)
+app.command("recipes")(recipes)
 app.command("tasks")(tasks)
 app.command("parts")(parts)
 

@@ -7,15 +7,17 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, ParamSpec, overload
 
 import typer
 
 from kg.errors import InputError
 
 OK, FAULT, MENDABLE, INTERRUPTED = 0, 1, 2, 130
+QUIET = "KEPT_QUIET"
 
 Arguments = ParamSpec("Arguments")
 
@@ -29,24 +31,34 @@ Settings = Annotated[
 ]
 
 
-def command(function: Callable[Arguments, Any]) -> Callable[Arguments, None]:
+@overload
+def command(function: Callable[Arguments, Any], *, resumes: bool = False) -> Callable[Arguments, None]: ...
+@overload
+def command(
+    function: None = None, *, resumes: bool = False
+) -> Callable[[Callable[Arguments, Any]], Callable[Arguments, None]]: ...
+def command(function: Callable[..., Any] | None = None, *, resumes: bool = False) -> Callable[..., Any]:
     """Turn a function that returns a JSON-able summary into a command of the house.
 
     The summary goes to standard output when the command has `--json` and it is set. An `InputError` becomes one line
-    and exit code 2; an interruption says that the run can be resumed; anything else is our fault: a traceback and 1.
+    and exit code 2; an interruption says how to go on, if one can; anything else is our fault: a traceback and 1.
+
+    Args:
+        resumes: the same command goes on by itself from what an interrupted one finished, without `--resume`.
     """
+    if function is None:
+        return functools.partial(command, resumes=resumes)
 
     @functools.wraps(function)
-    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    def run(*args: Any, **kwargs: Any) -> None:
         as_json = bool(kwargs.get("as_json"))
-        if kwargs.get("quiet"):
-            os.environ["KEPT_QUIET"] = "1"
         try:
-            summary = function(*args, **kwargs)
+            with quietly(bool(kwargs.get("quiet"))):
+                summary = function(*args, **kwargs)
         except InputError as error:
             fail(str(error), MENDABLE, as_json)
         except KeyboardInterrupt:
-            fail("interrupted; what was finished is kept, the same command goes on from there", INTERRUPTED, as_json)
+            fail("interrupted" + how_to_go_on(resumes, "resume" in kwargs), INTERRUPTED, as_json)
         except BrokenPipeError:
             sys.stderr.close()
             raise typer.Exit(OK) from None
@@ -58,6 +70,29 @@ def command(function: Callable[Arguments, Any]) -> Callable[Arguments, None]:
                 print(json.dumps(summary, ensure_ascii=False, default=str))
 
     return run
+
+
+def how_to_go_on(resumes: bool, has_option: bool) -> str:
+    """The rest of the sentence that an interrupted command ends with."""
+    if not resumes and not has_option:
+        return ""
+    again = "the same command" if resumes else "the same command with --resume"
+    return f"; what was finished is kept, {again} goes on from there"
+
+
+@contextmanager
+def quietly(quiet: bool) -> Iterator[None]:
+    """Carry `--quiet` to this block and the processes that it starts, and no further."""
+    before = os.environ.get(QUIET)
+    if quiet:
+        os.environ[QUIET] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(QUIET, None)
+        else:
+            os.environ[QUIET] = before
 
 
 def fail(message: str, code: int, as_json: bool) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VECTORS = "vectors.safetensors"
 
 
-@command
+@command(resumes=True)
 def probe(
     subject: Annotated[Path, typer.Argument(metavar="MODEL|VECTORS", help="A saved model, or entity vectors.")],
     out: Out,

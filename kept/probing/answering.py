@@ -124,6 +124,12 @@ class ModelScorer:
     @torch.inference_mode()
     def hear(self, records: Sequence[Record], images: Sequence[str | None]) -> Heard:
         """Run the model over questions once; `Heard` then scores any candidates."""
+        batch, place = self.collate(records, images)
+        return Heard.run(self.model, batch, place, self.knowledge)
+
+    @torch.inference_mode()
+    def collate(self, records: Sequence[Record], images: Sequence[str | None]) -> tuple[Batch, Tensor]:
+        """Questions as a batch, and where in its text each one's [MASK] stands (B,)."""
         corpus = TokenizedRecords.build(
             records,
             self.tokenizer,
@@ -134,7 +140,7 @@ class ModelScorer:
         masks = batch.text.ids == self.tokenizer.mask_token_id
         if not masks.any(dim=1).all():
             raise InputError(f"the question {records[int((~masks.any(dim=1)).nonzero()[0])].text!r} is too long")
-        return Heard.run(self.model, batch, masks.int().argmax(dim=1), self.knowledge)
+        return batch, masks.int().argmax(dim=1)
 
     def _see(self, images: Sequence[str | None]) -> EncodedPictures | None:
         """The pictures of the questions, encoded and linked."""
@@ -188,6 +194,7 @@ class Heard:
     gate: Tensor | None
 
     @classmethod
+    @torch.inference_mode()
     def run(cls, model: KeptModel, batch: Batch, place: Tensor, knowledge: bool) -> Heard:
         """Encode a batch and decode it at `place` (B,)."""
         encodings = model.encode(batch, knowledge=knowledge)

@@ -13,14 +13,14 @@ import numpy as np
 
 from kept.data.drawings import EncodedPictures, PixelPictures
 from kept.data.noise import Noise
-from kept.data.tokenized import TokenizedRecords, KnownPairs, Pictures
+from kept.data.tokenized import KnownPairs, Pictures, TokenizedRecords
 from kept.data.tokenizer import load_tokenizer, train_tokenizer
 from kept.modeling.config import KeptConfig
 from kept.modeling.model import KeptModel
 from kept.objectives import OBJECTIVES, Context
 from kept.training.encode import caption_index, encode_pictures
-from kept.training.recipe import Recipe, StageSpec
 from kept.training.loop import Settings, Task, Trainer
+from kept.training.recipe import Recipe, StageSpec
 from kg.errors import InputError
 from kg.storage import atomic_directory, read_json, write_json
 
@@ -124,8 +124,16 @@ class Run:
             corpus=corpus,
         )
 
-    def train(self, out: Path, *, on_step: Callable[[str, int, int], None] | None = None) -> Path:
+    def train(
+        self,
+        out: Path,
+        *,
+        on_step: Callable[[str, int, int], None] | None = None,
+        on_terms: Callable[[list[dict[str, Any]]], None] | None = None,
+    ) -> Path:
         """Train every stage that `out` does not hold yet; returns the folder of the finished model.
+
+        `on_step` is told stage, step and steps; `on_terms` the rows of the curves whenever a step is logged.
 
         `out/stages/NAME` keeps a stage's checkpoint and curves while it runs and its curves afterwards; `out/model` is
         the model, its tokenizer and its vectors, written whole at the end.
@@ -140,12 +148,15 @@ class Run:
                 self.model.load_state_dict(KeptModel.load(done).state_dict())
                 continue
             folder.mkdir(parents=True, exist_ok=True)
+            trainer = self.trainer(stage, folder)
 
-            def report(step: int, stage: StageSpec = stage) -> None:
+            def report(step: int, stage: StageSpec = stage, trainer: Trainer = trainer) -> None:
                 if on_step is not None:
                     on_step(stage.name, step, stage.steps)
+                if on_terms is not None and trainer.curves and trainer.curves[-1]["step"] == step:
+                    on_terms([row for row in trainer.curves if row["step"] == step])
 
-            self.trainer(stage, folder).run(on_step=report)
+            trainer.run(on_step=report)
             with atomic_directory(done) as partial:
                 self.model.save_pretrained(partial)
             shutil.rmtree(folder / "checkpoint", ignore_errors=True)
@@ -204,9 +215,7 @@ def _pictures(recipe: Recipe, start: Path | None) -> Pictures | None:
     return None
 
 
-def _model(
-    recipe: Recipe, vocabulary: int, vectors: Vectors | None, start: Path | None
-) -> tuple[KeptModel, list[str]]:
+def _model(recipe: Recipe, vocabulary: int, vectors: Vectors | None, start: Path | None) -> tuple[KeptModel, list[str]]:
     """The recipe's model with fresh weights, those of the start model where they fit, and its vectors."""
     spec = recipe.model
     knowledge: dict[str, Any] | None = None

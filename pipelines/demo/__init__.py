@@ -12,7 +12,7 @@ import typer
 from pipelines.options import Json, Quiet, Seed, command, say
 
 
-@command
+@command(resumes=True)
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Where everything goes; a second run goes on from there.")] = Path(
         "demo"

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+PREFIX = "##"
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int = 4000) -> PreTrainedTokenizerFast:
-    """Train a lower-casing WordPiece tokenizer with BERT's specials.
+    """Train a lower-casing WordPiece tokenizer with BERT's specials; equal texts give equal tokenizers.
 
     Every letter that occurs becomes a piece, so a name never seen in `texts` is spelt rather than unknown.
     Source: Schuster and Nakajima 2012; Devlin et al. 2019, section 3.
@@ -27,16 +28,24 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = 4000) -> PreTrainedT
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    specials = [PAD, UNKNOWN, CLS, SEP, MASK]
-    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    alphabet = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    texts, specials = list(texts), [PAD, UNKNOWN, CLS, SEP, MASK]
+    normalizer, pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    words = {word for text in texts for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))}
+    # The trainer numbers inner letters in the order of a randomly seeded hash and breaks ties between pairs by these
+    # numbers. Given beforehand, where only special tokens can be given, they are the same in every run.
+    inner = [PREFIX + letter for letter in sorted({letter for word in words for letter in word[1:]})]
+    learned = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
+    learned.normalizer, learned.pre_tokenizer = normalizer, pre_tokenizer
     trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
+        vocab_size=vocabulary,
+        special_tokens=[*specials, *inner],
+        initial_alphabet=[chr(code) for code in range(ord("a"), ord("z") + 1)],
+        show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    learned.train_from_iterator(texts, trainer)
+    tokenizer = Tokenizer(models.WordPiece(learned.get_vocab(), unk_token=UNKNOWN, continuing_subword_prefix=PREFIX))
+    tokenizer.add_special_tokens(specials)
+    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = normalizer, pre_tokenizer, decoders.WordPiece()
     cls, sep = tokenizer.token_to_id(CLS), tokenizer.token_to_id(SEP)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{CLS} $A {SEP}", pair=f"{CLS} $A {SEP} $B {SEP}", special_tokens=[(CLS, cls), (SEP, sep)]

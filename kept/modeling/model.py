@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from transformers import AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -125,9 +127,21 @@ class KeptModel(PreTrainedModel):
         """(n, D) states -> (n, V) logits of word pieces."""
         return self.pieces(hidden, self.towers["text"].pieces.weight)  # type: ignore[union-attr]
 
-    def name_logits(self, hidden: Tensor, slots: Tensor) -> Tensor:
-        """(n, D) states at a masked name and (n,) slots -> (n, V) logits of the name's piece in that slot."""
-        return self.piece_logits(hidden + self.slots(slots))
+    def name_logits(self, hidden: Tensor, slots: Tensor, before: Tensor | None = None) -> Tensor:
+        """(n, D) states at a masked name and (n,) slots -> (n, V) logits of the name's piece in that slot.
+
+        `before` (n,) are the pieces before them, of no meaning in slot 0; without it they are left out of account.
+        """
+        table = self.towers["text"].pieces.weight
+        state = self.pieces.state(hidden + self.slots(slots))
+        if before is not None:
+            state = state + self.pieces.continuation(before, table) * (slots > 0)[:, None]
+        return linear(state, table, self.pieces.bias)
+
+    def continuation_logits(self, pieces: Tensor) -> Tensor:
+        """(n, V): what each of these pieces adds to the logits of the piece behind it."""
+        table = self.towers["text"].pieces.weight
+        return self.pieces.continuation(pieces, table) @ table.T
 
     def entity_logits(self, encodings: Encodings, rows: Tensor, places: Tensor, decoder: str | None = None) -> Tensor:
         """(n, N) logits of all entities as the answers at text places `places` (n,) of the records `rows` (n,)."""
@@ -174,6 +188,9 @@ class KeptModel(PreTrainedModel):
             if loading[problem]:
                 named = problem.replace("_keys", "")
                 raise InputError(f"{folder}: the weights do not fit config.json ({named}: {min(loading[problem])})")
+        for tensor in itertools.chain(model.parameters(), model.buffers()):
+            # Mapped from the file they lie unaligned, and products of matrices then round in another way.
+            tensor.data = tensor.data.clone()
         if model.knowledge is not None and (folder / KNOWLEDGE_FOLDER).is_dir():
             from kg.embedding.vectors import Vectors
 

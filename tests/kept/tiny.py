@@ -33,8 +33,9 @@ NOISE = Noise(seed=3, epoch=0)
 
 FULL = range(4)
 """Rows with text, a picture, and a fact that the graph knows: something for every objective."""
-UNKNOWN, NO_MENTION, TEXT_ONLY, PICTURED, EMPTY = 4, 5, 6, 7, 8
-"""A mention without a known partner, none at all, a fact without a picture, a fact about a picture, and nothing."""
+UNKNOWN, NO_MENTION, TEXT_ONLY, PICTURED, EMPTY, SEVERAL = range(4, 10)
+"""A mention without a known partner, none at all, a fact without a picture, a fact about a picture, nothing, and a fact
+beside which another entity stands."""
 
 
 def record(name: str, text: str | None, *entities: int, image: str | None = None, about: int | None = None) -> Record:
@@ -57,6 +58,7 @@ RECORDS = [
     record("t", "The capital of Papua New Guinea is Port Moresby.", 4, 5, about=5),
     record("p", "The capital of this country is Paris.", 1, image="0.png", about=1),
     record("e", None),
+    record("s", "Rome greets Papua New Guinea and Port Moresby in one breath.", 7, 4, 5, about=5),
 ]
 
 

@@ -18,12 +18,16 @@ from tests.kept import tiny
 from tests.kept.objectives.real import RealRecords, train_on
 
 
+ROUNDING = 1e-7
+"""The gradient of what has no influence is not above this."""
+
+
 def assert_same(found: Loss, expected: Loss, rtol: float = 1e-4) -> None:
     """Equal terms with equal counts and sums."""
     assert set(found) == set(expected)
     for name, term in expected.items():
         assert found[name].count == term.count, name
-        torch.testing.assert_close(found[name].sum, term.sum, rtol=rtol, atol=1e-4, msg=lambda text: f"{name}: {text}")
+        torch.testing.assert_close({name: found[name].sum}, {name: term.sum}, rtol=rtol, atol=1e-4)
 
 
 class ObjectiveContract(Contract):
@@ -158,7 +162,7 @@ class ObjectiveContract(Contract):
             for name, parameter in parameters:
                 assert parameter.grad is not None, f"{head}.{name}"
                 assert parameter.grad.isfinite().all(), f"{head}.{name}"
-                assert parameter.grad.any(), f"{head}.{name}"
+                assert parameter.grad.abs().max() > ROUNDING, f"{head}.{name}"
 
     @pytest.mark.slow
     def test_real_records_teach_it_more_than_a_constant(self, real_records: RealRecords) -> None:

@@ -161,7 +161,7 @@ def test_words_are_masked_at_their_rate_and_in_their_shares() -> None:
 def test_nothing_but_chosen_words_and_one_name_changes(
     chosen: list[Record], rate: float, ask_answer: float, seed: int
 ) -> None:
-    """Putting the targets back in their places restores the text; specials, padding and other mentions are untouched."""
+    """Putting the targets back in their places restores the text; specials and padding are no targets."""
     batch = batch_of(*chosen)
     view = masked(batch, rate=rate, ask_answer=ask_answer, seed=seed)
     text, targets, found = view.batch.text, view.targets, batch.mentions

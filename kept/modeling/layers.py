@@ -100,4 +100,5 @@ def initialise(module: nn.Module, generator: torch.Generator, *, embedding_std: 
                 child.weight.normal_(0.0, embedding_std, generator=generator)
         elif isinstance(child, nn.LayerNorm):
             nn.init.ones_(child.weight)
-            nn.init.zeros_(child.bias)
+            if child.bias is not None:
+                nn.init.zeros_(child.bias)

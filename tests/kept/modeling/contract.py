@@ -24,6 +24,8 @@ from tests.contracts import Contract
 from tests.kept import tiny
 
 WIDTH, HEADS, HIDDEN = 8, 2, 12
+ROUNDING = 1e-6
+"""The gradient of what has no influence is not above this."""
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -123,7 +125,7 @@ class BlockContract(Contract):
         sum(stream.states.square().sum() for stream in block(self.streams()).values()).backward()
         for name, parameter in block.named_parameters():
             assert parameter.grad is not None, name
-            assert parameter.grad.any(), name
+            assert parameter.grad.abs().max() > ROUNDING, name
 
     def test_gradients_are_right(self) -> None:
         block = self.make().double()
@@ -184,7 +186,7 @@ class TowerContract(Contract):
         tower(self.field()).states.square().sum().backward()
         for name, parameter in tower.named_parameters():
             assert parameter.grad is not None, name
-            assert parameter.grad.any(), name
+            assert parameter.grad.abs().max() > ROUNDING, name
 
 
 class FusionContract(Contract):
@@ -323,7 +325,7 @@ class FusionContract(Contract):
         sum(stream.states[stream.mask].square().sum() for stream in streams.values()).backward()
         for name, parameter in model.knowledge.fusion.named_parameters():
             assert parameter.grad is not None, name
-            assert parameter.grad.any(), name
+            assert parameter.grad.abs().max() > ROUNDING, name
 
 
 class EntityDecoderContract(Contract):
@@ -379,4 +381,4 @@ class EntityDecoderContract(Contract):
         decoder(**self.inputs()).logsumexp(1).sum().backward()
         for name, parameter in decoder.named_parameters():
             assert parameter.grad is not None, name
-            assert parameter.grad.any(), name
+            assert parameter.grad.abs().max() > ROUNDING, name

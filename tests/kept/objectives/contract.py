@@ -17,7 +17,6 @@ from tests.contracts import Contract
 from tests.kept import tiny
 from tests.kept.objectives.real import RealRecords, train_on
 
-
 ROUNDING = 1e-7
 """The gradient of what has no influence is not above this."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -90,10 +90,12 @@ class Facts:
     Args:
         parts: parts of the split that text may state.
         wordings: how many wordings of each fact; None for all.
+        limits: how many for facts of some relations, by key; for the many easy ones among them.
     """
 
     parts: tuple[str, ...] = ("A", "C")
     wordings: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     def records(self, world: Sayable) -> Iterator[Record]:
         kg = world.kg
@@ -102,7 +104,8 @@ class Facts:
             key = kg.relations.key(relation)
             if key not in world.templates:
                 continue
-            for number, template in chosen(world.templates[key].train, self.wordings, world.seed, row):
+            limit = self.limits.get(key, self.wordings)
+            for number, template in chosen(world.templates[key].train, limit, world.seed, row):
                 sentence = verbalize(template, world.labels[head], world.labels[tail])
                 yield written(
                     world, *sentence, id=f"fact/{row}/{number}", source="fact", triples=((head, relation, tail),)

@@ -20,6 +20,10 @@ ENTITY_DECODERS: Registry[type[EntityDecoder]] = Registry("entity decoder")
 class PieceDecoder(nn.Module):
     """Word-piece logits E LN(gelu(W h)) + b, with E tied to the input embeddings.
 
+    A name's pieces are read slot by slot from the state of its one [MASK]: piece j gets h + s_j instead of h, and its
+    logits gain E F e(w), w being the piece before it. That last part does not look at h, so the names of a whole graph
+    are scored by a few products of matrices (`continuation`), and yet "south" is followed by "africa" or "sudan" and
+    not by the end of another answer.
     Source: Devlin et al. 2019, BERT (the transform of its masked-LM head).
     """
 
@@ -28,11 +32,20 @@ class PieceDecoder(nn.Module):
         self.transform = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
+        self.follow = nn.Linear(width, width, bias=False)
         self.scale = 4 * width**-0.5
 
     def forward(self, hidden: Tensor, embeddings: Tensor) -> Tensor:
         """(n, D) states and the (V, D) input table -> (n, V) logits."""
-        return F.linear(self.norm(F.gelu(self.transform(hidden))) * self.scale, embeddings, self.bias)
+        return F.linear(self.state(hidden), embeddings, self.bias)
+
+    def state(self, hidden: Tensor) -> Tensor:
+        """(n, D): what is compared with the table."""
+        return self.norm(F.gelu(self.transform(hidden))) * self.scale
+
+    def continuation(self, pieces: Tensor, embeddings: Tensor) -> Tensor:
+        """(n, D): what a piece before adds to `state`."""
+        return self.follow(embeddings[pieces])
 
 
 class EntityDecoder(nn.Module):
@@ -91,7 +104,8 @@ class OperatorDecoder(EntityDecoder):
         self.relation = nn.Linear(width, scorer.relation_width)
         self.residual = nn.Linear(width, self.dim)
         self.subject_query = nn.Linear(width, width)
-        self.subject_norm = nn.LayerNorm(width)
+        # The same shift of all keys would not change their softmax.
+        self.subject_norm = nn.LayerNorm(width, bias=False)
 
     def forward(self, hidden: Tensor, states: Tensor, vectors: Tensor, mask: Tensor, table: Tensor) -> Tensor:
         state = self.norm(hidden)

@@ -26,9 +26,9 @@ from kept.objectives.masking import mask_view
 class MaskedLanguageModeling(Objective):
     """L = -sum log p(w | the rest) over masked words and over the pieces of one masked name, given text and pictures.
 
-    A whole mention is replaced by one [MASK], from whose state its pieces and their end are read slot by slot; of the
-    other words `rate` are masked in place (see `mask_view`). The vocabulary is scored at masked places only, and the
-    knowledge's own tokens are never targets. Terms: "mlm" (words) and "names" (pieces of names). Baseline: log V.
+    A whole mention is replaced by one [MASK], from whose state its pieces and their end are read one after the other;
+    of the other words `rate` are masked in place (see `mask_view`). The vocabulary is scored at masked places only, and
+    the knowledge's own tokens are never targets. Terms: "mlm" (words) and "names" (pieces of names). Baseline: log V.
     Source: Devlin et al. 2019, BERT, section 3.1.
     """
 
@@ -57,7 +57,8 @@ class MaskedLanguageModeling(Objective):
             if names:
                 wanted = (name != IGNORE).nonzero()
                 rows, slots = wanted[:, 0], wanted[:, 1]
-                logits = model.name_logits(hidden[rows, view.targets["place"][rows]], slots).float()
+                before = name[rows, (slots - 1).clamp(min=0)]
+                logits = model.name_logits(hidden[rows, view.targets["place"][rows]], slots, before).float()
                 name_sum = F.cross_entropy(logits, name[rows, slots], reduction="sum")
         return {
             "mlm": Term(word_sum, words, self.weight, baseline),

@@ -108,9 +108,21 @@ class ModelScorer:
         for start in range(0, len(items), BATCH):
             chunk = items[start : start + BATCH]
             heard = self.hear([self.record(item) for item in chunk], [item.image for item in chunk])
-            for row, item in enumerate(chunk):
-                for route, scores in heard.score(row, item.space(spaces), self).items():
-                    found[route].append(scores.cpu().numpy())
+            for route, scores in self._ask(heard, [item.space(spaces) for item in chunk]).items():
+                found[route] += scores
+        return found
+
+    def _ask(self, heard: Heard, spaces: Sequence[AnswerSpace]) -> dict[str, list[np.ndarray]]:
+        """The scores of all questions that were heard, questions of one space together."""
+        groups: dict[str, list[int]] = {}
+        for row, space in enumerate(spaces):
+            groups.setdefault(space.digest, []).append(row)
+        found: dict[str, list[np.ndarray]] = {route: [np.empty(0)] * len(spaces) for route in self.routes}
+        for rows in groups.values():
+            scores = heard.score_rows(torch.tensor(rows, device=heard.names.device), spaces[rows[0]], self)
+            for route, given in scores.items():
+                for row, one in zip(rows, given.cpu().numpy(), strict=True):
+                    found[route][row] = one
         return found
 
     def record(self, item: ProbeItem) -> Record:
@@ -184,7 +196,7 @@ class Heard:
     """What a model made of some questions.
 
     Args:
-        names: (B, slots, V) log-probabilities of the pieces of the answer's name.
+        names: (B, slots, V) logits of the pieces of the answer's name, the piece before left out of account.
         entities: log-probabilities (B, N) by entity decoder, the answering one first; empty without knowledge.
         gate: (B,) log-odds that the answer lies in the graph, or None without knowledge.
     """
@@ -203,7 +215,7 @@ class Heard:
         slots = model.config.slots
         repeated = hidden.repeat_interleave(slots, dim=0)
         slot = torch.arange(slots, device=place.device).repeat(len(batch))
-        names = model.name_logits(repeated, slot).log_softmax(dim=1).view(len(batch), slots, -1)
+        names = model.name_logits(repeated, slot).view(len(batch), slots, -1)
         if not knowledge or model.knowledge is None:
             return cls(names, {}, None)
         logits = {name: model.entity_logits(encodings, rows, place, name) for name in model.knowledge.decoders}
@@ -212,17 +224,41 @@ class Heard:
 
     def score(self, row: int, space: AnswerSpace, scorer: ModelScorer) -> dict[str, Tensor]:
         """The scores of one question's candidates by each route."""
-        pieces, real = scorer.pieces(space)
-        slot = torch.arange(pieces.shape[1], device=pieces.device)
-        tokens = (self.names[row][slot, pieces] * real).sum(dim=1)
+        rows = torch.tensor([row], device=self.names.device)
+        return {route: found[0] for route, found in self.score_rows(rows, space, scorer).items()}
+
+    def score_rows(self, rows: Tensor, space: AnswerSpace, scorer: ModelScorer) -> dict[str, Tensor]:
+        """The scores (n, C) of several questions' candidates, all of one space, by each route."""
+        tokens = self.name_scores(rows, scorer.pieces(space), scorer.model)
         if self.gate is None:
             return {ANSWER: tokens}
         places = scorer.places(space)
         entities = {
-            name: torch.where(places >= 0, found[row][places.clamp(min=0)], -torch.inf)
+            name: torch.where(places >= 0, found[rows][:, places.clamp(min=0)], -torch.inf)
             for name, found in self.entities.items()
         }
         first, *others = entities
-        gate = self.gate[row]
+        gate = self.gate[rows, None]
         mixed = torch.logaddexp(logsigmoid(gate) + entities[first], logsigmoid(-gate) + tokens)
         return {ANSWER: mixed, ENTITIES: entities[first], TOKENS: tokens, **{name: entities[name] for name in others}}
+
+    def name_scores(self, rows: Tensor, names: tuple[Tensor, Tensor], model: KeptModel) -> Tensor:
+        """(n, C): log p of every candidate's name, sum_j log p(w_j | [MASK], w_before).
+
+        The logits of a piece are a part that knows the question and a part that knows the piece before, so all
+        normalisers come from one product of their exponentials: log sum_v exp(a_v + b_v) = log(exp(a) exp(b)^T).
+        """
+        pieces, real = names
+        logits = self.names[rows]
+        total = logits[:, 0].log_softmax(dim=1)[:, pieces[:, 0]]
+        for slot in range(1, int(real.sum(dim=1).max())):
+            there = real[:, slot].nonzero().squeeze(1)
+            before, which = pieces[there, slot - 1].unique(return_inverse=True)
+            question, following = logits[:, slot].double(), model.continuation_logits(before).double()
+            highest, steepest = question.amax(1, keepdim=True), following.amax(1, keepdim=True)
+            sums = (question - highest).exp() @ (following - steepest).exp().T
+            normaliser = sums.clamp(min=torch.finfo(sums.dtype).tiny).log() + highest + steepest.T
+            piece = pieces[there, slot]
+            found = question[:, piece] + following[which, piece] - normaliser[:, which]
+            total = total.index_add(1, there, found.to(total.dtype))
+        return total

@@ -45,7 +45,6 @@ def pretrain(
     With --resume it refuses to begin anew.
     """
     from kept.recipes import load_recipe
-    from kept.training.stages import Run
     from kg.errors import InputError
 
     chosen = list(settings or []) + ([] if seed is None else [f"seed={seed}"])
@@ -56,6 +55,9 @@ def pretrain(
         raise InputError("--out: say where the run goes, or --check to look first")
     if resume and out is not None and not (out / "recipe.json").is_file():
         raise InputError(f"--resume: there is no run in {out} to go on with")
+    # Imported only now, so that a mistyped recipe is answered at once.
+    from kept.training.stages import Run
+
     run = Run.prepare(loaded, start)
     if check or out is None:
         return look(run, as_json)

@@ -51,8 +51,9 @@ def records(
 
     makers = {name: SOURCES[name]() for name in dict.fromkeys(sources.split(","))}
     kg, parts, wordings = KnowledgeGraph.open(graph), FactSplit.load(split), Templates.load(templates)
+    known = parts.graph(kg)
     check_wordings(kg, wordings, templates)
-    linker = Linker.from_graph(parts.graph(kg))
+    linker = Linker.from_graph(known)
     hidden = named_only(kg, parts, probe_pictures, seed)
     world = Sayable(kg, parts, wordings, linker, frozenset(hidden), seed)
     made: dict[str, list[Record]] = {name: list(track(source.records(world), name)) for name, source in makers.items()}

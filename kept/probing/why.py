@@ -62,6 +62,7 @@ def check_same_entities(scorer: ModelScorer) -> None:
             raise InputError(f"the graph is not the model's: entity {number} is {given!r} there and {own!r} here")
 
 
+@torch.inference_mode()
 def answer(
     scorer: ModelScorer, question: str, *, image: Path | None = None, top: int = 5, why: bool = False
 ) -> dict[str, Any]:

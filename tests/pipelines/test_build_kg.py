@@ -25,12 +25,6 @@ DUMP = f"""<{E}Paris> <{E}capitalOf> <{E}France> .
 """
 
 
-@pytest.fixture(autouse=True)
-def quiet_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--quiet` sets the environment for worker processes; no test hands it to the next."""
-    monkeypatch.setenv("KEPT_QUIET", "")
-
-
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, list(map(str, arguments)))
 

@@ -13,6 +13,10 @@ from pipelines.options import Json, Quiet, command, say
 @command
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with results.json and perhaps artefacts/.")],
+    record: Annotated[
+        Path | None, typer.Option("--record", help="A Markdown page of results to write the figures into.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="The section of that page.")] = "kept demo",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> dict[str, Any]:
@@ -24,6 +28,10 @@ def report(
 
     results = read_results(folder)
     page = write_report(folder)
+    if record is not None:
+        from kept.probing.ledger import record as write_section
+
+        say(f"{write_section(results, record, name)}")
     if not as_json:
         print_results(results.rows, console())
     say(f"{page}")

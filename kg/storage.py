@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +62,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.partial")
     try:
         yield partial
-        os.replace(partial, target)
+        partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -97,9 +96,12 @@ def write_arrow(path: Path, table: pa.Table) -> None:
     """Write a table as an uncompressed Arrow IPC file, which `read_arrow` maps without copying."""
     import pyarrow as pa
 
-    with atomic_file(path) as partial, pa.OSFile(str(partial), "wb") as sink:
-        with pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
+    with (
+        atomic_file(path) as partial,
+        pa.OSFile(str(partial), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
+        writer.write_table(table)
 
 
 def read_arrow(path: Path) -> pa.Table:

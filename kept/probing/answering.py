@@ -83,7 +83,7 @@ class ModelScorer:
     def routes(self) -> tuple[str, ...]:
         if not self.knowledge or self.model.knowledge is None:
             return (ANSWER,)
-        first, *others = self.model.knowledge.decoders
+        others = list(self.model.knowledge.decoders)[1:]
         return (ANSWER, ENTITIES, TOKENS, *others)
 
     @property

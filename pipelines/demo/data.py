@@ -191,8 +191,7 @@ def make_records(work: Workspace, seed: int) -> dict[str, Any]:
     """What the models read: facts of A and C in words, pictures with names, pictures with facts; no leak."""
     from kept.data.corpus import build_corpus
     from kept.data.record import write_records
-    from kept.data.sources import SOURCES
-    from kept.data.sources import Sayable
+    from kept.data.sources import SOURCES, Sayable
     from kept.linking import Linker
     from kg import KnowledgeGraph
     from kg.errors import InputError

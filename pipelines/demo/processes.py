@@ -32,7 +32,9 @@ def side_by_side(jobs: Mapping[str, Job], *, threads: int = 1, tells: bool = Fal
         news = manager.Queue()
         bars = {name: display.add_task(name, total=None) for name in jobs}
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            running = {name: pool.submit(work, name, job, threads, news if tells else None) for name, job in jobs.items()}
+            running = {
+                name: pool.submit(work, name, job, threads, news if tells else None) for name, job in jobs.items()
+            }
             stop = threading.Event()
             follower = threading.Thread(target=follow, args=(news, bars, display, stop), daemon=True)
             follower.start()

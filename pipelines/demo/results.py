@@ -84,7 +84,10 @@ def write_neighbours(work: Workspace, folder: Path) -> None:
 
     vectors, graph = Vectors.load(work.vectors()), KnowledgeGraph.open(work.graph)
     found = [
-        {"entity": name, "neighbours": [{"label": n.label, "similarity": n.similarity} for n in vectors.neighbors(name, 6)]}
+        {
+            "entity": name,
+            "neighbours": [{"label": n.label, "similarity": n.similarity} for n in vectors.neighbors(name, 6)],
+        }
         for name in SHOWN
     ]
     write_json(folder / "neighbours.json", found)

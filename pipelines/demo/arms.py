@@ -13,7 +13,8 @@ from pipelines.demo.workspace import Workspace
 
 SEEDS = (0, 1, 2)
 CONTROL_STEPS = 1.5
-"""Controls get this many times the steps, since vectors that say nothing are learned around slowly."""
+"""Controls get this many times the steps: vectors that say nothing are learned around slowly, and more text takes
+longer to learn by heart."""
 
 
 @dataclass(frozen=True)

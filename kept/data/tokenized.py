@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kept.data.batch import Batch, Host, Image, Mentions, Text
 from kept.data.noise import Noise, key_of
+from kg.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -90,8 +91,14 @@ class TokenizedRecords:
         known: KnownPairs | None = None,
         max_length: int = 128,
     ) -> TokenizedRecords:
-        """Tokenise records; mentions that the cut at `max_length` pieces removes or shortens are dropped."""
+        """Tokenise records; mentions that the cut at `max_length` pieces removes or shortens are dropped.
+
+        Raises:
+            InputError: when there is no record at all, or one names a picture that is not there.
+        """
         records = list(records)
+        if not records:
+            raise InputError("there are no records to tokenise")
         encoded = tokenizer(
             [record.text or "" for record in records],
             truncation=True,

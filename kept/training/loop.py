@@ -229,7 +229,7 @@ class Trainer:
             rate = self.optimizer.param_groups[0]["lr"]
             kept = self._checkpoint is not None and self._checkpoint.is_dir()
             raise InputError(
-                f"stage {self.stage}: the loss is {float(total)} at step {self.step + 1} with learning rate {rate:g}"
+                f"stage {self.stage}: the loss is {total.item()} at step {self.step + 1} with learning rate {rate:g}"
                 + (f"; the last checkpoint is in {self.folder}" if kept else "")
             )
 

@@ -53,7 +53,10 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
         raise InputError(f"{path.name}: {explain(error)}") from None
-    recipe.check_parts()
+    try:
+        recipe.check_parts()
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
     return recipe
 
 
@@ -107,7 +110,8 @@ def _index(place: list[Any], part: str, key: str) -> int:
 
 def explain(error: ValidationError) -> str:
     """The first thing that is wrong, in one line: the key, what is wrong, the nearest valid key."""
-    first = error.errors()[0]
+    # A misspelt key is missing, too: what was written in its place leads further.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         valid = _valid_keys(first["loc"])

@@ -16,7 +16,8 @@ class Sampler:
     """Endless shuffled batches of similar length.
 
     An epoch visits each record once. `at(step)` needs no history, so a resumed run sees the same batches. With several
-    processes every batch holds a record for each of them, given that there are as many records at all.
+    processes every batch holds a record for each of them, given that there are as many records at all: a last batch
+    with fewer is joined to the one before it.
 
         >>> sampler = Sampler(np.array([3, 1, 2, 9]), size=2, seed=0)
         >>> epoch, rows = sampler.at(3)

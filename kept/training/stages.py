@@ -64,6 +64,9 @@ class Run:
             path: list(read_records(path))
             for path in sorted({recipe.path(s.records) for stage in recipe.stages for s in stage.sources.values()})
         }
+        for path, rows in records.items():
+            if not rows:
+                raise InputError(f"{path}: holds no record")
         if start is not None:
             tokenizer = load_tokenizer(start)
         else:
@@ -164,6 +167,7 @@ class Run:
 
     def _keep(self, out: Path) -> Path:
         final = out / MODEL
+        self.model.cpu()
         with atomic_directory(final) as partial:
             self.model.save_pretrained(partial)
             self.tokenizer.save_pretrained(str(partial))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, cast
 
 from kg.errors import InputError
@@ -18,7 +19,8 @@ PREFIX = "##"
 def train_tokenizer(texts: Iterable[str], vocabulary: int = 4000) -> PreTrainedTokenizerFast:
     """Train a lower-casing WordPiece tokenizer with BERT's specials; equal texts give equal tokenizers.
 
-    Every letter that occurs becomes a piece, so a name never seen in `texts` is spelt rather than unknown.
+    Every letter of a to z, and any other that occurs, becomes a piece, so that a name never seen in `texts` is spelt
+    rather than unknown.
     Source: Schuster and Nakajima 2012; Devlin et al. 2019, section 3.
 
         >>> tokenizer = train_tokenizer(["Paris is the capital of France."], 60)
@@ -33,13 +35,14 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = 4000) -> PreTrainedT
     words = {word for text in texts for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))}
     # The trainer numbers inner letters in the order of a randomly seeded hash and breaks ties between pairs by these
     # numbers. Given beforehand, where only special tokens can be given, they are the same in every run.
-    inner = [PREFIX + letter for letter in sorted({letter for word in words for letter in word[1:]})]
+    letters = {letter for word in words for letter in word[1:]} | set(ascii_lowercase)
+    inner = [PREFIX + letter for letter in sorted(letters)]
     learned = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
     learned.normalizer, learned.pre_tokenizer = normalizer, pre_tokenizer
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocabulary,
         special_tokens=[*specials, *inner],
-        initial_alphabet=[chr(code) for code in range(ord("a"), ord("z") + 1)],
+        initial_alphabet=list(ascii_lowercase),
         show_progress=False,
     )
     learned.train_from_iterator(texts, trainer)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from pathlib import Path
 
 import pytest
 
+import kept
+import kg
 from kg.registry import FAMILIES
 from tests.contracts import Contract
 
@@ -14,6 +17,13 @@ TESTS = Path(__file__).parent
 
 UNTESTED_FAMILIES: frozenset[str] = frozenset()
 """Families of plain data (no behaviour to promise), by name."""
+
+
+def import_all_parts() -> None:
+    """A family is known once its module is imported, and one that no test imports must be known, too."""
+    for package in (kg, kept):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
 
 
 def import_all_tests() -> None:
@@ -27,12 +37,14 @@ def contracts() -> dict[str, type[Contract]]:
 
 
 def test_every_family_has_a_contract() -> None:
+    import_all_parts()
     found = contracts()
     missing = set(FAMILIES) - set(found) - UNTESTED_FAMILIES
     assert not missing, f"families without a contract test class: {sorted(missing)}"
 
 
 def test_every_member_has_a_contract_test() -> None:
+    import_all_parts()
     for family, contract in contracts().items():
         missing = set(contract.family) - contract.members()
         assert not missing, f"{family} members without a contract test: {sorted(missing)}"

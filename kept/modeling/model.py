@@ -123,16 +123,21 @@ class KeptModel(PreTrainedModel):
         stream = self.towers[name](field)
         return stream.with_states(stream.states + self.kinds[name])
 
+    @property
+    def piece_table(self) -> Tensor:
+        """(V, D): the input embeddings of word pieces, which the output is tied to."""
+        return self.get_parameter("towers.text.pieces.weight")
+
     def piece_logits(self, hidden: Tensor) -> Tensor:
         """(n, D) states -> (n, V) logits of word pieces."""
-        return self.pieces(hidden, self.towers["text"].pieces.weight)  # type: ignore[union-attr]
+        return self.pieces(hidden, self.piece_table)
 
     def name_logits(self, hidden: Tensor, slots: Tensor, before: Tensor | None = None) -> Tensor:
         """(n, D) states at a masked name and (n,) slots -> (n, V) logits of the name's piece in that slot.
 
         `before` (n,) are the pieces before them, of no meaning in slot 0; without it they are left out of account.
         """
-        table = self.towers["text"].pieces.weight
+        table = self.piece_table
         state = self.pieces.state(hidden + self.slots(slots))
         if before is not None:
             state = state + self.pieces.continuation(before, table) * (slots > 0)[:, None]
@@ -140,7 +145,7 @@ class KeptModel(PreTrainedModel):
 
     def continuation_logits(self, pieces: Tensor) -> Tensor:
         """(n, V): what each of these pieces adds to the logits of the piece behind it."""
-        table = self.towers["text"].pieces.weight
+        table = self.piece_table
         return self.pieces.continuation(pieces, table) @ table.T
 
     def entity_logits(self, encodings: Encodings, rows: Tensor, places: Tensor, decoder: str | None = None) -> Tensor:

@@ -79,6 +79,11 @@ class Run:
             from kg import KnowledgeGraph
 
             graph = KnowledgeGraph.open(recipe.path(recipe.graph))
+            if vectors is not None and len(vectors.entities) != graph.num_entities:
+                raise InputError(
+                    f"vectors: {recipe.path(recipe.vectors or Path())} holds {len(vectors.entities)} entities, "
+                    f"the graph {graph.num_entities}"
+                )
             known = KnownPairs(np.asarray(graph.triples), graph.num_entities)
         pictures = _pictures(recipe, start)
         tokenised = {

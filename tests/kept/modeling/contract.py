@@ -283,6 +283,13 @@ class FusionContract(Contract):
             assert not torch.allclose(expected, self.states(model, batch), atol=1e-4)
             torch.testing.assert_close(self.states(model, self.with_entities(hidden, where)), expected)
 
+    def test_a_hidden_mention_is_as_if_there_were_none(self) -> None:
+        model, batch = self.model(), self.batch()
+        where = batch.mentions.mask & (torch.arange(batch.mentions.mask.shape[1]) % 2 == 0)
+        absent = replace(batch, mentions=replace(batch.mentions, mask=batch.mentions.mask & ~where))
+        found, expected = (self.states(model, given) for given in (self.hidden(batch, where), absent))
+        torch.testing.assert_close(found, expected)
+
     def test_padding_has_no_influence(self) -> None:
         model, batch = self.model(), self.batch()
         expected, padded = self.states(model, batch), tiny.padded(batch)

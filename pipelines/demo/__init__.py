@@ -17,7 +17,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Where everything goes; a second run goes on from there.")] = Path(
         "demo"
     ),
-    provinces: Annotated[int, typer.Option(help="Provinces in the world; most facts of the graph are theirs.")] = 1000,
+    provinces: Annotated[int, typer.Option(help="Provinces in the world; most facts of the graph are theirs.")] = 600,
     steps: Annotated[float, typer.Option(help="Scales the training steps of every arm; 1 for real figures.")] = 1.0,
     seed: Seed = 0,
     as_json: Json = False,
@@ -58,5 +58,5 @@ def demo(
     if not quiet and not as_json:
         print_results(read_results(work.root).rows, console())
     say(f"report: {work.root / 'report.html'}")
-    say(f'next: kept ask {work.run("fused-0") / "model"} "The capital of France is [MASK]."')
+    say(f'next: kept ask {work.run("fused-0") / "model"} "{told["results"]["question"]}" --why')
     return told

@@ -12,7 +12,7 @@ from pipelines.demo.processes import Report, side_by_side
 from pipelines.demo.workspace import Workspace
 
 SEEDS = (0, 1, 2)
-CONTROL_STEPS = 1.5
+SHUFFLED_STEPS, VERBALISED_STEPS = 1.3, 1.1
 """Controls get this many times the steps: vectors that say nothing are learned around slowly, and more text takes
 longer to learn by heart."""
 
@@ -39,8 +39,8 @@ def arms(steps: float = 1.0) -> list[Arm]:
         stage = load_recipe(recipe).stages[0]
         return f"stages.{stage.name}.steps={max(1, round(stage.steps * steps * factor))}"
 
-    shuffled = ("vectors=vectors-shuffled", scaled("world-fused", CONTROL_STEPS))
-    verbalised = (f"stages.facts.sources.facts.records=records/{VERBALISED}", scaled("world-text", CONTROL_STEPS))
+    shuffled = ("vectors=vectors-shuffled", scaled("world-fused", SHUFFLED_STEPS))
+    verbalised = (f"stages.facts.sources.facts.records=records/{VERBALISED}", scaled("world-text", VERBALISED_STEPS))
     return [
         Arm("verbalised", 0, "world-text", verbalised),
         Arm("shuffled", 0, "world-fused", shuffled),

@@ -33,7 +33,17 @@ def write_all(work: Workspace, trained: list[Arm], run: dict[str, Any]) -> dict[
     write_neighbours(work, folder)
     (folder / "attribution.md").write_bytes((work.world / "ATTRIBUTION.md").read_bytes())
     results = write_results(work.root, run, rows)
-    return {"results": str(results), "report": str(write_report(work.root)), "figures": len(rows)}
+    page = write_report(work.root)
+    return {"results": str(results), "report": str(page), "figures": len(rows), "question": graph_only_question(work)}
+
+
+def graph_only_question(work: Workspace) -> str:
+    """A question whose answer no text states, to try on the fused model."""
+    from kept.probing.tasks import TASKS
+    from pipelines.demo.data import open_world
+
+    items = TASKS["facts"]().build(open_world(work)).items
+    return next(item.query for item in items if item.split == "B-test" and item.relation == BASE + "capital")
 
 
 def write_curves(work: Workspace, trained: list[Arm], path: Path) -> None:

@@ -191,7 +191,7 @@ def make_records(work: Workspace, seed: int) -> dict[str, Any]:
     """What the models read: facts of A and C in words, pictures with names, pictures with facts; no leak."""
     from kept.data.corpus import build_corpus
     from kept.data.record import write_records
-    from kept.data.sources import SOURCES, Sayable
+    from kept.data.sources import Facts, Sayable
     from kept.linking import Linker
     from kg import KnowledgeGraph
     from kg.errors import InputError
@@ -202,7 +202,7 @@ def make_records(work: Workspace, seed: int) -> dict[str, Any]:
     templates = Templates.load(templates_path())
     linker = Linker.from_graph(KnowledgeGraph.open(work.graph))
     hidden = probe_entities(work, seed)
-    sources = {"facts": {"limits": FEWER_WORDINGS}, "captions": {}, "picture-facts": {"wordings": 4}}
+    sources: dict[str, dict[str, Any]] = {"facts": {"limits": FEWER_WORDINGS}, "captions": {}, "picture-facts": {"wordings": 4}}
     corpus = build_corpus(whole, parts, templates, linker, probe_entities=hidden, sources=sources, seed=seed)
     if corpus.leaks.total:
         raise InputError(f"the records state {corpus.leaks.total} facts that text must not hold: {corpus.leaks}")
@@ -210,7 +210,7 @@ def make_records(work: Workspace, seed: int) -> dict[str, Any]:
     for record in corpus.records:
         by_source.setdefault(record.source or "", []).append(record)
     sayable = Sayable(whole, parts, templates, linker, frozenset(hidden), seed)
-    spoken = list(SOURCES["facts"](parts=("B-dev", "B-test"), limits=FEWER_WORDINGS).records(sayable))
+    spoken = list(Facts(parts=("B-dev", "B-test"), limits=FEWER_WORDINGS).records(sayable))
     write_records(work.records / "facts", by_source["fact"])
     write_records(work.records / "captions", by_source["caption"])
     write_records(work.records / "picture-facts", by_source["picture-fact"])

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from typing import Any
@@ -14,13 +15,19 @@ from kg.progress import progress
 
 Report = Callable[[int, int], None]
 Job = tuple[Any, ...]
-"""A function and its arguments; a function with a parameter `report` is given one to tell its steps."""
+"""A function and its arguments."""
+
+News = Any
+"""A queue of (job, done, total) between processes."""
+
+_news: News = None
 
 
 def side_by_side(jobs: Mapping[str, Job], *, threads: int = 1, tells: bool = False) -> dict[str, Any]:
     """Run named jobs, as many at once as there are cores, with a progress bar each; returns their results by name.
 
-    When one fails, or the person interrupts, the others are stopped at once; what they keep on disk stays.
+    When one fails, or the person interrupts, the others are stopped at once; when this process dies, so do they. What
+    they keep on disk stays.
 
     Args:
         threads: of each process.
@@ -28,39 +35,53 @@ def side_by_side(jobs: Mapping[str, Job], *, threads: int = 1, tells: bool = Fal
     """
     workers = max(1, min(len(jobs), (os.cpu_count() or 1) // threads))
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, progress() as display:
-        news = manager.Queue()
+    news, stop = context.Queue(), threading.Event()
+    setup = (os.getpid(), threads, news)
+    with (
+        progress() as display,
+        ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=setup) as pool,
+    ):
         bars = {name: display.add_task(name, total=None) for name in jobs}
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            running = {
-                name: pool.submit(work, name, job, threads, news if tells else None) for name, job in jobs.items()
-            }
-            stop = threading.Event()
-            follower = threading.Thread(target=follow, args=(news, bars, display, stop), daemon=True)
-            follower.start()
-            try:
-                finish(running, lambda name: display.update(bars[name], total=1, completed=1))
-            except BaseException:
-                for process in list((pool._processes or {}).values()):
-                    process.terminate()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            finally:
-                stop.set()
-                follower.join()
+        follower = threading.Thread(target=follow, args=(news, bars, display, stop), daemon=True)
+        follower.start()
+        running = {name: pool.submit(work, name, job, tells) for name, job in jobs.items()}
+        try:
+            finish(running, lambda name: display.update(bars[name], total=1, completed=1))
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            stop.set()
+            follower.join()
     return {name: future.result() for name, future in running.items()}
 
 
-def work(name: str, job: Job, threads: int, news: Any) -> Any:
-    """One job, in its own process."""
+def begin(parent: int, threads: int, news: News) -> None:
+    """Prepare a worker: quiet, with its threads, and gone when its parent is."""
     import torch
 
+    global _news
+    _news = news
     os.environ["KEPT_QUIET"] = "1"
     torch.set_num_threads(threads)
+    threading.Thread(target=leave_with, args=(parent,), daemon=True).start()
+
+
+def leave_with(parent: int) -> None:
+    """End this process when its parent is gone, so that no orphan writes where a resumed run does."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def work(name: str, job: Job, tells: bool) -> Any:
+    """One job, in a worker."""
     function, *arguments = job
-    if news is None:
+    if not tells:
         return function(*arguments)
-    return function(*arguments, lambda done, total: news.put((name, done, total)))
+    return function(*arguments, lambda done, total: _news.put((name, done, total)))
 
 
 def finish(running: Mapping[str, Future[Any]], done: Callable[[str], None]) -> None:
@@ -74,7 +95,7 @@ def finish(running: Mapping[str, Future[Any]], done: Callable[[str], None]) -> N
             done(names[future])
 
 
-def follow(news: Any, bars: Mapping[str, Any], display: Any, stop: threading.Event) -> None:
+def follow(news: News, bars: Mapping[str, Any], display: Any, stop: threading.Event) -> None:
     """Move the bars as the jobs tell."""
     while not stop.is_set():
         try:

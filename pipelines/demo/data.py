@@ -202,7 +202,11 @@ def make_records(work: Workspace, seed: int) -> dict[str, Any]:
     templates = Templates.load(templates_path())
     linker = Linker.from_graph(KnowledgeGraph.open(work.graph))
     hidden = probe_entities(work, seed)
-    sources: dict[str, dict[str, Any]] = {"facts": {"limits": FEWER_WORDINGS}, "captions": {}, "picture-facts": {"wordings": 4}}
+    sources: dict[str, dict[str, Any]] = {
+        "facts": {"limits": FEWER_WORDINGS},
+        "captions": {},
+        "picture-facts": {"wordings": 4},
+    }
     corpus = build_corpus(whole, parts, templates, linker, probe_entities=hidden, sources=sources, seed=seed)
     if corpus.leaks.total:
         raise InputError(f"the records state {corpus.leaks.total} facts that text must not hold: {corpus.leaks}")

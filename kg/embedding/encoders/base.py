@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from kg.embedding.states import Edges, States
 from kg.registry import Registry
 
+GRAPH_DEFAULTS: Mapping[str, Any] = {"mode": "1vsall", "batch": 2048, "optimizer": "adam", "lr": 0.01, "n3": 0.0}
+"""What an encoder that passes messages over the whole graph is fitted with, where nothing else is said."""
+
 
 class Encoder(nn.Module, ABC):
     """Turns features into states by looking at the graph; any scorer can decode them.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from kg.embedding.encoders.base import ENCODERS, Encoder
+from kg.embedding.encoders.base import ENCODERS, GRAPH_DEFAULTS, Encoder
 from kg.embedding.messages import composed_sum, symmetric_norm
 from kg.embedding.states import Edges, States
 from kg.errors import InputError, nearest
@@ -37,13 +37,7 @@ class CompGCN(Encoder):
     Source: Vashishth et al. 2020, "Composition-based Multi-Relational Graph Convolutional Networks", section 4.
     """
 
-    defaults: ClassVar[Mapping[str, Any]] = {
-        "mode": "1vsall",
-        "batch": 2048,
-        "optimizer": "adam",
-        "lr": 0.01,
-        "n3": 0.0,
-    }
+    defaults: ClassVar[Mapping[str, Any]] = GRAPH_DEFAULTS
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from kg.embedding.encoders.base import ENCODERS, Encoder
+from kg.embedding.encoders.base import ENCODERS, GRAPH_DEFAULTS, Encoder
 from kg.embedding.messages import mean_norm, relational_sum
 from kg.embedding.states import Edges, States
 
@@ -33,13 +33,7 @@ class RGCN(Encoder):
     Source: Schlichtkrull et al. 2018, "Modeling Relational Data with Graph Convolutional Networks", equations 2-3.
     """
 
-    defaults: ClassVar[Mapping[str, Any]] = {
-        "mode": "1vsall",
-        "batch": 2048,
-        "optimizer": "adam",
-        "lr": 0.01,
-        "n3": 0.0,
-    }
+    defaults: ClassVar[Mapping[str, Any]] = GRAPH_DEFAULTS
 
     def __init__(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -16,15 +18,18 @@ BLOCKS: Registry[type[Block]] = Registry("block")
 class Block(nn.Module):
     """One layer of a shared stack.
 
-    `forward(streams, visible)` returns streams under the same names, of the same shapes. `visible`, if given,
-    broadcasts to (B, H, L, L) over the streams laid end to end in the order of their names in `streams`.
+    `forward(streams, visible, wanted)` returns streams under the same names, of the same shapes. `visible`, if given,
+    broadcasts to (B, H, L, L) over the streams laid end to end in the order of their names in `streams`; `wanted`, if
+    given, holds for each name the (B, L) states that will be looked at, and a block need not compute the others.
     """
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.width, self.heads, self.hidden, self.dropout_rate = width, heads, hidden, dropout
 
-    def forward(self, streams: Streams, visible: Tensor | None = None) -> dict[str, Stream]:
+    def forward(
+        self, streams: Streams, visible: Tensor | None = None, wanted: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Stream]:
         raise NotImplementedError
 
 
@@ -44,10 +49,13 @@ class MergeAttention(Block):
         super().__init__(width, heads, hidden, dropout)
         self.layer = TransformerLayer(width, heads, hidden, dropout)
 
-    def forward(self, streams: Streams, visible: Tensor | None = None) -> dict[str, Stream]:
+    def forward(
+        self, streams: Streams, visible: Tensor | None = None, wanted: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Stream]:
         names = list(streams)
         merged = torch.cat([streams[name].states for name in names], dim=1)
         mask = torch.cat([streams[name].mask for name in names], dim=1)
         seen = visibility.both(visibility.padding(mask), visible)
-        states = self.layer(merged, seen).split([streams[name].length for name in names], dim=1)
+        asked = None if wanted is None else torch.cat([wanted[name] for name in names], dim=1)
+        states = self.layer(merged, seen, asked).split([streams[name].length for name in names], dim=1)
         return {name: streams[name].with_states(part) for name, part in zip(names, states, strict=True)}

@@ -63,6 +63,7 @@ class FeedForward(nn.Module):
 class TransformerLayer(nn.Module):
     """Pre-norm self-attention and feed-forward, each with a residual: x + f(LN(x)).
 
+    With `wanted` (B, L) bool only those states are computed, though they see all others; the rest comes out as zeros.
     Source: Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture", figure 1b.
 
         >>> TransformerLayer(8, 2, 16)(torch.zeros(1, 3, 8)).shape
@@ -77,9 +78,32 @@ class TransformerLayer(nn.Module):
         self.feed_forward = FeedForward(width, hidden, dropout)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), visible=visible))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+    def forward(self, x: Tensor, visible: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
+        normed = self.attention_norm(x)
+        if wanted is None:
+            x = x + self.dropout(self.attention(normed, visible=visible))
+            return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        places, real = packed(wanted)
+        index = places[..., None].expand(-1, -1, x.shape[2])
+        if visible is not None and visible.shape[2] > 1:
+            rows, heads = visible.shape[:2]
+            of_queries = places[:, None, :, None].expand(-1, heads, -1, visible.shape[3])
+            visible = visible.expand(len(x) if rows == 1 else rows, -1, -1, -1).gather(2, of_queries)
+        mixed = self.attention(normed.gather(1, index), normed, visible)
+        asked = (x.gather(1, index) + self.dropout(mixed))[real]
+        asked = asked + self.dropout(self.feed_forward(self.feed_forward_norm(asked)))
+        return torch.zeros_like(x).masked_scatter(wanted[..., None], asked)
+
+
+def packed(wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, L) bool -> the true places of each row in order (B, K), and where they are real (B, K); K is the most.
+
+    >>> packed(torch.tensor([[False, True, True], [False, False, True]]))[0].tolist()
+    [[1, 2], [2, 0]]
+    """
+    most = int(wanted.sum(1).max()) if len(wanted) else 0
+    places = torch.argsort((~wanted).to(torch.uint8), dim=1, stable=True)[:, :most]
+    return places, wanted.gather(1, places)
 
 
 def initialise(module: nn.Module, generator: torch.Generator, *, embedding_std: float = 0.3) -> None:

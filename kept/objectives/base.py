@@ -71,13 +71,15 @@ class View:
     """What an objective wants to see: a corrupted copy of a batch and its targets.
 
     Args:
-        name: views of one batch with equal names, visibility and knowledge are the same and share one forward.
+        name: views of one batch with equal names, visibility and knowledge are the same and share one forward; what
+            they read is then the same too.
         batch: the corrupted fields.
         targets: named tensors that the objective's loss reads.
         counts: the number of targets of each part, known before any forward; a term `part` or `part/detail` is
             divided by the count of `part` over the whole step.
         knowledge: False to run without the fusion's hooks.
         pictures: False to run without the pictures.
+        read: (B, L) bool, the only places of the text whose final states the losses look at; None for all.
     """
 
     name: Hashable
@@ -86,6 +88,7 @@ class View:
     counts: Mapping[str, int]
     knowledge: bool = True
     pictures: bool = True
+    read: Tensor | None = None
 
 
 class Objective(nn.Module):
@@ -129,7 +132,9 @@ class Forward:
     def __call__(self, view: View) -> Encodings:
         key = (view.name, view.knowledge, view.pictures)
         if key not in self._encodings:
-            self._encodings[key] = self.model.encode(view.batch, knowledge=view.knowledge, pictures=view.pictures)
+            self._encodings[key] = self.model.encode(
+                view.batch, knowledge=view.knowledge, pictures=view.pictures, read=view.read
+            )
         return self._encodings[key]
 
     def summary_of_pictures(self, view: View) -> Tensor:

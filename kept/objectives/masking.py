@@ -52,6 +52,7 @@ def mask_view(batch: Batch, context: Context, *, rate: float, ask_answer: float,
         batch=replace(batch, text=text, mentions=_shift(mentions, start, end, hidden)),
         targets={"pieces": pieces, "asked": asked, "place": start, "name": name},
         counts={"mlm": int((pieces != IGNORE).sum()), "names": int((name != IGNORE).sum())},
+        read=(pieces != IGNORE).scatter(1, start[:, None], True),
     )
 
 

@@ -49,12 +49,15 @@ class ImageTextMatching(Objective):
             clean = replace(context.corpus, pictures=None).batch(texts, context.noise).to(rows.device)
             shown = replace(shown, text=clean.text, mentions=clean.mentions)
             labels = torch.where(wrong, MISMATCH, MATCH)
+        summary = torch.zeros_like(shown.text.mask)
+        summary[:, :1] = True
         return View(
             name=("match", self.hard, self.top_k, self.sim_max),
             batch=shown,
             targets={"match": labels},
             counts={"itm": len(rows)},
             knowledge=False,
+            read=summary,
         )
 
     def negatives(self, batch: Batch, context: Context) -> Tensor:

@@ -39,6 +39,11 @@ class Fusion(nn.Module):
         """Add or change streams before the first layer; `vectors` (B, M, dim) are the mentions' entity vectors."""
         return dict(streams)
 
+    @property
+    def changes_final_states(self) -> bool:
+        """Whether `layer` does anything after the last layer of the stack, and so needs all its states."""
+        return True
+
     def layer(self, index: int, streams: Streams, mentions: Mentions) -> dict[str, Stream]:
         """Change streams after layer `index` of the stack; called with -1 before the first."""
         return dict(streams)

@@ -58,6 +58,10 @@ class MentionFusion(Fusion):
         )
         return {**streams, "entity": entity}
 
+    @property
+    def changes_final_states(self) -> bool:
+        return self.layers - 1 in self.at
+
     def layer(self, index: int, streams: Streams, mentions: Mentions) -> dict[str, Stream]:
         if index not in self.at:
             return dict(streams)

@@ -115,6 +115,22 @@ class BlockContract(Contract):
         found = block({**streams, "text": text.with_states(changed)}, visible)["text"].states
         torch.testing.assert_close(found[0, :4], expected[0, :4])
 
+    @pytest.mark.parametrize("heads", [1, HEADS])
+    def test_wanted_states_equal_those_of_the_whole(self, heads: int) -> None:
+        block, streams = self.make(), self.streams()
+        length = sum(stream.length for stream in streams.values())
+        visible = torch.rand(3, heads, length, length, generator=generator(4)) < 0.7
+        wanted = {name: torch.rand(stream.mask.shape, generator=generator(9)) < 0.4 for name, stream in streams.items()}
+        for seen in (None, visible, visible[:1]):
+            expected, found = block(streams, seen), block(streams, seen, wanted)
+            for name, asked in wanted.items():
+                torch.testing.assert_close(found[name].states[asked], expected[name].states[asked])
+
+    def test_nothing_may_be_wanted(self) -> None:
+        streams = self.streams()
+        nothing = {name: torch.zeros_like(stream.mask) for name, stream in streams.items()}
+        assert list(self.make()(streams, None, nothing)) == list(streams)
+
     def test_a_record_without_anything_is_no_error(self) -> None:
         streams = {name: replace(stream, mask=torch.zeros_like(stream.mask)) for name, stream in self.streams().items()}
         for stream in self.make()(streams).values():

@@ -143,3 +143,39 @@ def test_another_graph_is_read_in_the_units_of_the_first() -> None:
     model.set_knowledge(second)
     assert float(model.knowledge.scale) == scale
     torch.testing.assert_close(model.knowledge.table, torch.tensor(second.entities) / scale)
+
+
+@pytest.mark.parametrize("knowledge", [True, False])
+def test_reading_a_few_states_gives_the_same_and_hides_the_rest(knowledge: bool) -> None:
+    """What is read equals the whole run, gradients included; what nobody asked for is no number."""
+    model, shown = tiny.model(), batch()
+    read = torch.zeros_like(shown.text.mask)
+    read[:, 1] = True
+    read[0, :3] = True
+
+    def run(read: torch.Tensor | None) -> tuple[dict[str, torch.Tensor], list[torch.Tensor | None]]:
+        model.zero_grad()
+        wanted = torch.zeros_like(shown.text.mask)
+        wanted[:, 1] = wanted[0, :3] = True
+        streams = model.encode(shown, knowledge=knowledge, read=read).streams
+        states = {"text": streams["text"].states[wanted]}
+        if knowledge:
+            states["entity"] = streams["entity"].states
+        sum(state.square().sum() for state in states.values()).backward()
+        return states, [parameter.grad for parameter in model.parameters()]
+
+    (few, few_gradients), (whole, whole_gradients) = run(read), run(None)
+    for name, states in whole.items():
+        torch.testing.assert_close(few[name], states)
+    for own, other in zip(few_gradients, whole_gradients, strict=True):
+        assert (own is None) == (other is None)
+        if own is not None:
+            torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
+    hidden = model.encode(shown, knowledge=knowledge, read=read).streams["text"].states[~read]
+    assert torch.isnan(hidden).all()
+
+
+def test_a_fusion_behind_the_last_layer_sees_all_states() -> None:
+    model, shown = tiny.model(options={"at": [0, 1]}), batch()
+    read = torch.zeros_like(shown.text.mask)
+    assert torch.isfinite(model.encode(shown, read=read).streams["text"].states).all()

@@ -40,6 +40,7 @@ def make_optimizer(
     return torch.optim.AdamW(
         [{"params": group, "lr": rate, "peak": rate, "weight_decay": decay} for (rate, decay), group in groups.items()],
         betas=(0.9, 0.98),
+        fused=True,
     )
 
 

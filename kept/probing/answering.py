@@ -23,6 +23,7 @@ from kept.linking import Linker
 from kept.linking.pictures import PictureLinker
 from kept.modeling.model import KeptModel
 from kept.probing.items import MASK, AnswerSpace, ProbeItem
+from kept.probing.names import NameTable
 from kept.probing.scorers import ANSWER
 from kept.training.encode import encode_pictures
 from kg.errors import InputError
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 TOKENS, ENTITIES = "tokens", "entities"
 BATCH = 128
+FEW = 16
+"""Answer spaces with at most so many candidates are scored together, since most questions bring their own."""
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ class ModelScorer:
     linker: Linker
     picture_linker: PictureLinker | None = None
     knowledge: bool = True
-    _pieces: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    _names: dict[str, NameTable] = field(default_factory=dict)
     _places: dict[str, Tensor] = field(default_factory=dict)
     _links: dict[str, tuple[Mention, ...]] = field(default_factory=dict)
 
@@ -113,16 +116,19 @@ class ModelScorer:
         return found
 
     def _ask(self, heard: Heard, spaces: Sequence[AnswerSpace]) -> dict[str, list[np.ndarray]]:
-        """The scores of all questions that were heard, questions of one space together."""
+        """The scores of all questions that were heard; questions of one space together, and those with few choices."""
         groups: dict[str, list[int]] = {}
         for row, space in enumerate(spaces):
-            groups.setdefault(space.digest, []).append(row)
+            groups.setdefault(space.digest if len(space.candidates) > FEW else "few", []).append(row)
         found: dict[str, list[np.ndarray]] = {route: [np.empty(0)] * len(spaces) for route in self.routes}
-        for rows in groups.values():
-            scores = heard.score_rows(torch.tensor(rows, device=heard.names.device), spaces[rows[0]], self)
+        for group, rows in groups.items():
+            space = united([spaces[row] for row in rows]) if group == "few" else spaces[rows[0]]
+            place = {candidate: number for number, candidate in enumerate(space.candidates)}
+            scores = heard.score_rows(torch.tensor(rows, device=heard.hidden.device), space, self)
             for route, given in scores.items():
                 for row, one in zip(rows, given.cpu().numpy(), strict=True):
-                    found[route][row] = one
+                    own = spaces[row].candidates
+                    found[route][row] = one[[place[candidate] for candidate in own]] if group == "few" else one
         return found
 
     def record(self, item: ProbeItem) -> Record:
@@ -167,20 +173,14 @@ class ModelScorer:
         shown = PixelPictures(pixels, names, look=PLAIN)
         return encode_pictures(self.model, shown, self.picture_linker, drawings=1)
 
-    def pieces(self, space: AnswerSpace) -> tuple[Tensor, Tensor]:
-        """(C, slots) piece ids of each candidate's name with its end, and where they are real."""
-        if space.digest not in self._pieces:
-            slots, end = self.model.config.slots, int(self.tokenizer.sep_token_id)
-            names = [candidate.name for candidate in space.candidates]
-            ids = self.tokenizer(names, add_special_tokens=False)["input_ids"]
-            rows = torch.zeros(len(names), slots, dtype=torch.int64)
-            real = torch.zeros(len(names), slots, dtype=torch.bool)
-            for row, name in enumerate(ids):
-                cut = [*name, end][:slots]
-                rows[row, : len(cut)] = torch.tensor(cut)
-                real[row, : len(cut)] = True
-            self._pieces[space.digest] = (rows.to(self.model.device), real.to(self.model.device))
-        return self._pieces[space.digest]
+    def names(self, space: AnswerSpace) -> NameTable:
+        """The candidates' names with their ends, as pieces."""
+        if space.digest not in self._names:
+            end = int(self.tokenizer.sep_token_id)
+            ids = self.tokenizer([candidate.name for candidate in space.candidates], add_special_tokens=False)
+            names = [[*name, end] for name in ids["input_ids"]]
+            self._names[space.digest] = NameTable.build(names, self.model.config.slots, self.model)
+        return self._names[space.digest]
 
     def places(self, space: AnswerSpace) -> Tensor:
         """(C,) the graph's ids of candidates, -1 for what the graph does not know."""
@@ -196,12 +196,14 @@ class Heard:
     """What a model made of some questions.
 
     Args:
-        names: (B, slots, V) logits of the pieces of the answer's name, the piece before left out of account.
+        model: which model.
+        hidden: (B, D) its states at the answers' places.
         entities: log-probabilities (B, N) by entity decoder, the answering one first; empty without knowledge.
-        gate: (B,) log-odds that the answer lies in the graph, or None without knowledge.
+        gate: (B,) log-odds that answers are mixed by, graph against text, or None without knowledge.
     """
 
-    names: Tensor
+    model: KeptModel
+    hidden: Tensor
     entities: Mapping[str, Tensor]
     gate: Tensor | None
 
@@ -209,27 +211,24 @@ class Heard:
     @torch.inference_mode()
     def run(cls, model: KeptModel, batch: Batch, place: Tensor, knowledge: bool) -> Heard:
         """Encode a batch and decode it at `place` (B,)."""
-        encodings = model.encode(batch, knowledge=knowledge)
         rows = torch.arange(len(batch), device=place.device)
+        read = torch.zeros_like(batch.text.mask).index_put((rows, place), torch.tensor(True, device=place.device))
+        encodings = model.encode(batch, knowledge=knowledge, read=read)
         hidden = encodings.streams["text"].states[rows, place]
-        slots = model.config.slots
-        repeated = hidden.repeat_interleave(slots, dim=0)
-        slot = torch.arange(slots, device=place.device).repeat(len(batch))
-        names = model.name_logits(repeated, slot).view(len(batch), slots, -1)
         if not knowledge or model.knowledge is None:
-            return cls(names, {}, None)
+            return cls(model, hidden, {}, None)
         logits = {name: model.entity_logits(encodings, rows, place, name) for name in model.knowledge.decoders}
-        gate = model.knowledge.gate(hidden, logits[model.knowledge.answering])
-        return cls(names, {name: found.log_softmax(dim=1) for name, found in logits.items()}, gate)
+        gate = model.knowledge.gate.decide(hidden, logits[model.knowledge.answering])
+        return cls(model, hidden, {name: found.log_softmax(dim=1) for name, found in logits.items()}, gate)
 
     def score(self, row: int, space: AnswerSpace, scorer: ModelScorer) -> dict[str, Tensor]:
         """The scores of one question's candidates by each route."""
-        rows = torch.tensor([row], device=self.names.device)
+        rows = torch.tensor([row], device=self.hidden.device)
         return {route: found[0] for route, found in self.score_rows(rows, space, scorer).items()}
 
     def score_rows(self, rows: Tensor, space: AnswerSpace, scorer: ModelScorer) -> dict[str, Tensor]:
         """The scores (n, C) of several questions' candidates, all of one space, by each route."""
-        tokens = self.name_scores(rows, scorer.pieces(space), scorer.model)
+        tokens = self.name_scores(rows, scorer.names(space))
         if self.gate is None:
             return {ANSWER: tokens}
         places = scorer.places(space)
@@ -242,23 +241,14 @@ class Heard:
         mixed = torch.logaddexp(logsigmoid(gate) + entities[first], logsigmoid(-gate) + tokens)
         return {ANSWER: mixed, ENTITIES: entities[first], TOKENS: tokens, **{name: entities[name] for name in others}}
 
-    def name_scores(self, rows: Tensor, names: tuple[Tensor, Tensor], model: KeptModel) -> Tensor:
-        """(n, C): log p of every candidate's name, sum_j log p(w_j | [MASK], w_before).
+    def name_scores(self, rows: Tensor, names: NameTable) -> Tensor:
+        """(n, C): log p of every candidate's name."""
+        slots = torch.arange(names.slots, device=rows.device).repeat(len(rows))
+        repeated = self.hidden[rows].repeat_interleave(names.slots, dim=0)
+        return names.log_probabilities(self.model.name_logits(repeated, slots).view(len(rows), names.slots, -1))
 
-        The logits of a piece are a part that knows the question and a part that knows the piece before, so all
-        normalisers come from one product of their exponentials: log sum_v exp(a_v + b_v) = log(exp(a) exp(b)^T).
-        """
-        pieces, real = names
-        logits = self.names[rows]
-        total = logits[:, 0].log_softmax(dim=1)[:, pieces[:, 0]]
-        for slot in range(1, int(real.sum(dim=1).max())):
-            there = real[:, slot].nonzero().squeeze(1)
-            before, which = pieces[there, slot - 1].unique(return_inverse=True)
-            question, following = logits[:, slot].double(), model.continuation_logits(before).double()
-            highest, steepest = question.amax(1, keepdim=True), following.amax(1, keepdim=True)
-            sums = (question - highest).exp() @ (following - steepest).exp().T
-            normaliser = sums.clamp(min=torch.finfo(sums.dtype).tiny).log() + highest + steepest.T
-            piece = pieces[there, slot]
-            found = question[:, piece] + following[which, piece] - normaliser[:, which]
-            total = total.index_add(1, there, found.to(total.dtype))
-        return total
+
+def united(spaces: Sequence[AnswerSpace]) -> AnswerSpace:
+    """All candidates of several spaces, each once."""
+    unique = {candidate: None for space in spaces for candidate in space.candidates}
+    return AnswerSpace("united", tuple(unique))

@@ -18,7 +18,7 @@ from kept.data.tokenized import TokenizedRecords
 from kept.modeling.model import KeptModel
 from kept.objectives.base import Context, Forward, Objective, Term, View
 from kept.training.checkpoint import load_checkpoint, save_checkpoint
-from kept.training.optim import check_prefixes, make_optimizer, named_trainable, one_cycle, set_rates
+from kept.training.optim import check_prefixes, hidden_matrices, make_optimizer, named_trainable, one_cycle, set_rates
 from kept.training.sampling import Sampler
 from kg.errors import InputError
 from kg.storage import atomic_file
@@ -37,6 +37,7 @@ class Settings:
         every: a source is read in each `every`-th step only, by source name; 1 where it is not named.
         accumulate: micro-batches in a step.
         rates: learning rates by parameter prefix, "default" for the rest.
+        optimizer: "adamw", or "muon" for the matrices between hidden states (see `Muon`) and AdamW for the rest.
         freeze: prefixes of parameters that stay as they are.
         warm_up: share of the steps in which the rates rise.
         clip: greatest norm of the gradient.
@@ -48,6 +49,7 @@ class Settings:
     accumulate: int = 1
     rates: Mapping[str, float] = field(default_factory=lambda: {"default": 1e-3})
     every: Mapping[str, int] = field(default_factory=dict)
+    optimizer: str = "adamw"
     freeze: Sequence[str] = ()
     weight_decay: float = 0.02
     warm_up: float = 0.1
@@ -111,7 +113,8 @@ class Trainer:
         check_prefixes(f"stage {stage}: freeze", settings.freeze, modules)
         check_prefixes(f"stage {stage}: rates", set(settings.rates) - {"default"}, modules)
         self.parameters = named_trainable(modules, settings.freeze)
-        self.optimizer = make_optimizer(self.parameters, settings.rates, settings.weight_decay)
+        matrices = hidden_matrices(modules) if settings.optimizer == "muon" else set()
+        self.optimizer = make_optimizer(self.parameters, settings.rates, settings.weight_decay, matrices)
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         for name, corpus in sources.items():
             if len(corpus) < ranks:

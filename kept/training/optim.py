@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import nn
 
+from kept.training.muon import Muon
 from kg.errors import InputError, nearest
 
 
@@ -24,30 +25,50 @@ def named_trainable(modules: Iterable[tuple[str, nn.Module]], freeze: Iterable[s
 
 
 def make_optimizer(
-    parameters: list[tuple[str, nn.Parameter]], rates: Mapping[str, float], weight_decay: float
+    parameters: list[tuple[str, nn.Parameter]],
+    rates: Mapping[str, float],
+    weight_decay: float,
+    matrices: Collection[str] = (),
 ) -> torch.optim.AdamW:
-    """AdamW with a learning rate for each part.
+    """AdamW with a learning rate for each part; Muon for the parameters named in `matrices`, if there are any.
 
     `rates` maps prefixes of parameter names to rates, "default" to that of the rest; the longest prefix wins. Vectors
     and scalars (biases, norms, temperatures) are not decayed.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in parameters:
         matching = [prefix for prefix in rates if prefix != "default" and _under(name, (prefix,))]
         rate = rates[max(matching, key=len)] if matching else rates["default"]
         decay = weight_decay if parameter.dim() > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": group, "lr": rate, "peak": rate, "weight_decay": decay} for (rate, decay), group in groups.items()],
-        betas=(0.9, 0.98),
-        fused=True,
-    )
+        groups.setdefault((rate, decay, name in matrices), []).append(parameter)
+    given = [
+        {"params": group, "lr": rate, "peak": rate, "weight_decay": decay, "orthogonal": orthogonal}
+        for (rate, decay, orthogonal), group in groups.items()
+    ]
+    kind = Muon if matrices else torch.optim.AdamW
+    return kind(given, betas=(0.9, 0.98), fused=True)
+
+
+def hidden_matrices(modules: Iterable[tuple[str, nn.Module]]) -> set[str]:
+    """The names of linear layers' weights, which lie between one hidden state and another.
+
+    Not embeddings, of which a step touches a few rows, and not layers of a single output.
+
+    >>> sorted(hidden_matrices([("", nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 3), nn.Linear(3, 1)))]))
+    ['1.weight']
+    """
+    return {
+        f"{name}.weight"
+        for prefix, module in modules
+        for name, part in module.named_modules(prefix=prefix)
+        if isinstance(part, nn.Linear) and min(part.weight.shape) > 1
+    }
 
 
 def one_cycle(step: int, steps: int, warm_up: float) -> float:
     """The factor on every learning rate: up linearly over the first share `warm_up`, down along a half cosine.
 
-    >>> one_cycle(0, 10, 0.1), round(one_cycle(5, 11, 0.0), 3)
+    >>> one_cycle(0, 10, 0.1), round(one_cycle(6, 12, 0.0), 3)
     (1.0, 0.5)
     """
     rising = max(1, round(steps * warm_up))

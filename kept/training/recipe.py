@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -84,6 +84,7 @@ class StageSpec(Spec):
     sources: dict[str, SourceSpec] = Field(min_length=1)
     objectives: dict[str, ObjectiveSpec] = Field(min_length=1)
     rates: dict[str, float] = {"default": 1e-3}
+    optimizer: Literal["adamw", "muon"] = "adamw"
     freeze: tuple[str, ...] = ()
     accumulate: int = Field(default=1, gt=0)
     weight_decay: float = Field(default=0.02, ge=0)

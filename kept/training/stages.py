@@ -106,9 +106,7 @@ class Run:
             batch={name: source.batch for name, source in stage.sources.items()},
             every={name: source.every for name, source in stage.sources.items()},
             seed=self.recipe.seed,
-            **stage.model_dump(
-                include={"accumulate", "rates", "freeze", "weight_decay", "warm_up", "clip", "log_every", "save_every"}
-            ),
+            **stage.model_dump(exclude={"name", "steps", "sources", "objectives"}),
         )
         tasks = {
             name: Task(OBJECTIVES[name](**spec.options), tuple(spec.on or stage.sources))

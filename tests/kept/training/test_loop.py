@@ -59,10 +59,13 @@ def test_the_loss_is_the_mean_over_all_targets_of_the_step() -> None:
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("killed_at", [1, 3, 4])
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, dropout: float, killed_at: int) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    tmp_path: Path, dropout: float, optimizer: str, killed_at: int
+) -> None:
     def run(name: str) -> Trainer:
-        return trainer(folder=tmp_path / name, model=tiny.model(dropout=dropout))
+        return trainer(folder=tmp_path / name, model=tiny.model(dropout=dropout), optimizer=optimizer)
 
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()

@@ -89,11 +89,11 @@ class LinearDecoder(EntityDecoder):
 class OperatorDecoder(EntityDecoder):
     """The hidden state predicts a relation, the graph's own scorer applies it to the linked subject.
 
-        a = softmax_m(g U c_m),    v_s = sum_m a_m v_m,    q = query(v_s, W_r g) + W g,    logits = compare(q, E)
+        a = softmax_m(g U c_m),    v_s = sum_m a_m v_m,    q = query(v_s, W_r g),    logits = compare(q, E)
 
     with the scorer's own `query` and `compare`, g = LN(h) at the mask, c_m and v_m the final states and the graph
     vectors of the record's other mentions (a picture's among them). The relation operator is read from the sentence,
-    the answer from the graph.
+    the answer from the graph: nothing is added that could name an entity by heart, so answers follow a changed graph.
     Source: Saxena et al. 2020, EmbedKGQA, section 4.3 (question as relation over ComplEx vectors), with the subject
     attended to instead of given.
     """
@@ -102,7 +102,6 @@ class OperatorDecoder(EntityDecoder):
         super().__init__(width, scorer)
         self.compose, self.compare = scorer.query, scorer.compare
         self.relation = nn.Linear(width, scorer.relation_width)
-        self.residual = nn.Linear(width, self.dim)
         self.subject_query = nn.Linear(width, width)
         # The same shift of all keys would not change their softmax.
         self.subject_norm = nn.LayerNorm(width, bias=False)
@@ -110,7 +109,7 @@ class OperatorDecoder(EntityDecoder):
     def forward(self, hidden: Tensor, states: Tensor, vectors: Tensor, mask: Tensor, table: Tensor) -> Tensor:
         state = self.norm(hidden)
         subject = (self.attend(state, states, mask)[..., None] * vectors).sum(1)
-        query = self.compose(subject, self.relation(state)) + self.residual(state)
+        query = self.compose(subject, self.relation(state))
         return self.compare(query, table) * (self.log_scale.exp() / math.sqrt(self.dim))
 
     def attend(self, state: Tensor, states: Tensor, mask: Tensor) -> Tensor:

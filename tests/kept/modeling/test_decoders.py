@@ -32,8 +32,6 @@ class TestOperatorDecoder(EntityDecoderContract):
             with torch.no_grad():
                 decoder.relation.weight.zero_()
                 decoder.relation.bias.copy_(states.relations[relation])
-                decoder.residual.weight.zero_()
-                decoder.residual.bias.zero_()
                 decoder.log_scale.zero_()
                 heads = torch.arange(7)
                 vectors = states.entities[heads][:, None]

@@ -67,8 +67,10 @@ class ModelScorer:
     _links: dict[str, tuple[Mention, ...]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: Path, graph: KnowledgeGraph, *, knowledge: bool = True) -> ModelScorer:
-        """A saved model, asked with the names of a graph."""
+    def load(
+        cls, folder: Path, graph: KnowledgeGraph, *, linker: Linker | None = None, knowledge: bool = True
+    ) -> ModelScorer:
+        """A saved model, asked with the names of a graph; its `linker` is made anew unless it is at hand."""
         from kept.training.stages import PICTURE_LINKER
 
         model = KeptModel.load(folder)
@@ -77,7 +79,7 @@ class ModelScorer:
             model=model,
             tokenizer=load_tokenizer(folder),
             graph=graph,
-            linker=Linker.from_graph(graph),
+            linker=linker or Linker.from_graph(graph),
             picture_linker=PictureLinker.load(linked) if linked.is_file() else None,
             knowledge=knowledge and model.knowledge is not None,
         )

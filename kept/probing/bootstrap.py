@@ -140,8 +140,8 @@ class Resamples:
         return Means(micro, macro, own)
 
 
-# Arms of one part follow each other and are asked the same facts; two samples are all that is ever in use.
-_resamples = lru_cache(maxsize=2)(Resamples.draw)
+# Arms of one part follow each other and are asked the same facts: a part and its slices are all that is ever in use.
+_resamples = lru_cache(maxsize=8)(Resamples.draw)
 
 
 def intervals(sample: Sample, *, draws: int = DRAWS, seed: int = 0) -> Intervals:

@@ -51,10 +51,17 @@ def demo(
     plan = {**base, "steps": steps}
     told["pictures"] = work.stage("pictures", plan, lambda: arms.train_pictures(work, steps))
     told["arms"] = work.stage("arms", plan, lambda: arms.train_arms(work, trained))
-    told["answers"] = work.stage("answers", plan, lambda: probes.ask_all(work, trained))
+    answers: probes.Answers = {}
+
+    def ask() -> dict[str, int]:
+        answers.update(probes.ask_all(work, trained))
+        return {arm: sum(len(next(iter(routes.values()))) for routes in found) for arm, found in answers.items()}
+
+    told["answers"] = work.stage("answers", plan, ask)
     hashes = {"world.kg": KnowledgeGraph.open(work.whole).hash, "graph.kg": KnowledgeGraph.open(work.graph).hash}
     run = describe_run(" ".join(["kept", *sys.argv[1:]]), started, hashes)
-    told["results"] = results.write_all(work, trained, {**run, "stages": work.times})
+    known = answers or probes.ask_all(work, trained)  # from the kept scores, when they were asked before
+    told["results"] = results.write_all(work, trained, known, {**run, "stages": work.times})
     if not quiet and not as_json:
         print_results(read_results(work.root).rows, console())
     say(f"report: {work.root / 'report.html'}")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kg.progress import track
 from pipelines.demo.arms import Arm
 from pipelines.demo.data import open_world
 from pipelines.demo.processes import Report, side_by_side
 from pipelines.demo.workspace import Workspace
 
 if TYPE_CHECKING:
+    from kept.linking import Linker
+    from kept.probing.items import ProbeSet
     from kept.probing.run import Outcome
     from kept.probing.scorers import CandidateScorer
 
 TASKS = ("facts", "facts-unrestricted", "facts-paraphrase", "unseen-entities", "picture-facts", "concept-choice")
 SWAP = ("swap",)
+Answers = dict[str, list[dict[str, "Outcome"]]]
+"""The outcomes of every arm by route, task by task."""
+
 FLOORS = ("graph-alone", "majority", "chance")
 
 
@@ -50,31 +55,40 @@ def questions(trained: list[Arm]) -> list[Asked]:
     return asked + [Asked(floor, 0) for floor in FLOORS]
 
 
-def ask_all(work: Workspace, trained: list[Arm]) -> dict[str, Any]:
-    """Score every question in every arm; the scores are kept on disk, and what is there is not asked again."""
+def ask_all(work: Workspace, trained: list[Arm]) -> Answers:
+    """Every arm's outcomes; the scores are kept on disk, and what is there is not asked again."""
     return side_by_side({asked.name: (ask, work, asked) for asked in questions(trained)}, tells=True)
 
 
-def ask(work: Workspace, asked: Asked, report: Report) -> int:
-    """Ask one arm, in this process; returns how many items it answered."""
-    count = 0
-    for done, outcomes in enumerate(answers(work, asked), start=1):
-        count += len(next(iter(outcomes.values())))
-        report(done, len(asked.tasks))
-    return count
-
-
-def answers(work: Workspace, asked: Asked) -> Iterator[dict[str, Outcome]]:
-    """The outcomes of one arm, task by task, from the store where it has them."""
+def ask(work: Workspace, asked: Asked, report: Report) -> list[dict[str, Outcome]]:
+    """Ask one arm, in this process."""
     from kept.probing.run import evaluate
     from kept.probing.scores import ScoreStore
-    from kept.probing.tasks import TASKS as KNOWN
 
-    world = open_world(work)
     scorer = scorer_of(work, asked)
     store = ScoreStore(work.scores / f"{asked.name}.arrows")
-    for task in asked.tasks:
-        yield evaluate(scorer, KNOWN[task]().build(world), store)
+    answers = []
+    for done, task in enumerate(asked.tasks, start=1):
+        answers.append(evaluate(scorer, probe_set(work.root, task), store))
+        report(done, len(asked.tasks))
+    return answers
+
+
+@cache
+def probe_set(root: Path, task: str) -> ProbeSet:
+    """A task's items: the same for every arm that this process asks."""
+    from kept.probing.tasks import TASKS as KNOWN
+
+    return KNOWN[task]().build(open_world(Workspace(root)))
+
+
+@cache
+def linker_of(root: Path) -> Linker:
+    """Who is meant in the questions, for every arm that this process asks."""
+    from kept.linking import Linker
+    from kg import KnowledgeGraph
+
+    return Linker.from_graph(KnowledgeGraph.open(Workspace(root).graph))
 
 
 def scorer_of(work: Workspace, asked: Asked) -> CandidateScorer:
@@ -91,19 +105,20 @@ def scorer_of(work: Workspace, asked: Asked) -> CandidateScorer:
             return Majority.from_world(open_world(work))
         return GraphAlone(Vectors.load(work.vectors()))
     graph = KnowledgeGraph.open(work.graph)
-    scorer = ModelScorer.load(work.run(asked.run) / "model", graph, knowledge=asked.knowledge)
+    model = work.run(asked.run) / "model"
+    scorer = ModelScorer.load(model, graph, linker=linker_of(work.root), knowledge=asked.knowledge)
     if asked.vectors is not None:
         scorer.set_vectors(Vectors.load(work.vectors(asked.vectors)))
     return scorer
 
 
-def study(work: Workspace, trained: list[Arm]) -> list[Any]:
-    """Figures of all arms and the differences of fused to the others, made from the kept scores alone."""
+def study(trained: list[Arm], answers: Answers) -> list[Any]:
+    """Figures of all arms and the differences of fused to the others."""
     from kept.probing.study import Study
 
     found = Study()
-    for asked in track(questions(trained), "figures"):
-        for outcomes in answers(work, asked):
+    for asked in questions(trained):
+        for outcomes in answers[asked.name]:
             found.add(asked.arm, asked.seed, outcomes, model="kept" if asked.run else asked.arm)
     others = ("text", "shuffled", "verbalised", "off", "graph-alone")
     return [*found.figures(), *found.differences("fused", others), *found.differences("swapped", ("swapped-scratch",))]

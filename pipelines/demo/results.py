@@ -14,18 +14,20 @@ from pipelines.demo.workspace import BASE, Workspace
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipelines.demo.probes import Answers
+
 SHOWN = ("France", "Kenya", "Spanish", "dog")
 DRAWN = "Switzerland"
 PICTURES = 12
 
 
-def write_all(work: Workspace, trained: list[Arm], run: dict[str, Any]) -> dict[str, Any]:
+def write_all(work: Workspace, trained: list[Arm], answers: Answers, run: dict[str, Any]) -> dict[str, Any]:
     """`results.json`, `artefacts/` and `report.html`."""
     from kept.probing.report import write_report
     from kept.probing.rows import write_results
     from pipelines.demo.probes import study
 
-    rows = study(work, trained)
+    rows = study(trained, answers)
     folder = work.root / FOLDER
     folder.mkdir(exist_ok=True)
     write_curves(work, trained, folder / "curves.jsonl")
@@ -39,10 +41,9 @@ def write_all(work: Workspace, trained: list[Arm], run: dict[str, Any]) -> dict[
 
 def graph_only_question(work: Workspace) -> str:
     """A question whose answer no text states, to try on the fused model."""
-    from kept.probing.tasks import TASKS
-    from pipelines.demo.data import open_world
+    from pipelines.demo.probes import probe_set
 
-    items = TASKS["facts"]().build(open_world(work)).items
+    items = probe_set(work.root, "facts").items
     return next(item.query for item in items if item.split == "B-test" and item.relation == BASE + "capital")
 
 
@@ -58,12 +59,9 @@ def write_curves(work: Workspace, trained: list[Arm], path: Path) -> None:
 
 def write_pictures(work: Workspace, folder: Path) -> None:
     """Some probe flags with what the fused model answers about them, right or wrong as it comes."""
-    from kept.probing.tasks import TASKS
-    from pipelines.demo.data import open_world
-    from pipelines.demo.probes import Asked, scorer_of
+    from pipelines.demo.probes import Asked, probe_set, scorer_of
 
-    world = open_world(work)
-    probe = TASKS["picture-facts"]().build(world)
+    probe = probe_set(work.root, "picture-facts")
     asked = [item for item in probe.items if item.split == "B-test" and item.relation == BASE + "capital"][:PICTURES]
     scorer = scorer_of(work, Asked("fused", 0, "fused-0"))
     answers = scorer.score([item.blind() for item in asked], probe.spaces)["answer"]

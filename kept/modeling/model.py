@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from kg.errors import InputError
 from kg.storage import read_json
 
 if TYPE_CHECKING:
+    from kept.data.record import Record
     from kg.embedding.vectors import Vectors
 
 KNOWLEDGE_FOLDER = "knowledge"
@@ -98,6 +99,12 @@ class KeptModel(PreTrainedModel):
         for name, part in self.named_children():
             initialise(part, torch.Generator().manual_seed(seed * 1_000_003 + zlib.crc32(name.encode())))
         return self
+
+    def rewritten(self, records: Iterable[Record], *, knowledge: bool = True) -> Iterator[Record]:
+        """Records as the fusion wants them tokenised; plain ones without knowledge."""
+        if self.knowledge is None or not knowledge:
+            return iter(records)
+        return map(self.knowledge.fusion.rewrite, records)
 
     def encode(
         self, batch: Batch, *, knowledge: bool = True, pictures: bool = True, read: Tensor | None = None

@@ -151,7 +151,7 @@ class ModelScorer:
     def collate(self, records: Sequence[Record], images: Sequence[str | None]) -> tuple[Batch, Tensor]:
         """Questions as a batch, and where in its text each one's [MASK] stands (B,)."""
         corpus = TokenizedRecords.build(
-            records,
+            self.model.rewritten(records, knowledge=self.knowledge),
             self.tokenizer,
             pictures=self._see(images),
             max_length=self.model.config.max_pieces,

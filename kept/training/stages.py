@@ -86,9 +86,10 @@ class Run:
                 )
             known = KnownPairs(np.asarray(graph.triples), graph.num_entities)
         pictures = _pictures(recipe, start)
+        model, not_taken = _model(recipe, len(tokenizer), vectors, start)
         tokenised = {
             path: TokenizedRecords.build(
-                rows, tokenizer, pictures=pictures, known=known, max_length=recipe.model.max_pieces
+                model.rewritten(rows), tokenizer, pictures=pictures, known=known, max_length=recipe.model.max_pieces
             )
             for path, rows in records.items()
         }
@@ -96,7 +97,6 @@ class Run:
             stage.name: {name: tokenised[recipe.path(source.records)] for name, source in stage.sources.items()}
             for stage in recipe.stages
         }
-        model, not_taken = _model(recipe, len(tokenizer), vectors, start)
         return cls(recipe, start, tokenizer, model, corpora, pictures, not_taken)
 
     def trainer(self, stage: StageSpec, folder: Path | None) -> Trainer:
@@ -112,6 +112,9 @@ class Run:
             name: Task(OBJECTIVES[name](**spec.options), tuple(spec.on or stage.sources))
             for name, spec in stage.objectives.items()
         }
+        own = None if self.model.knowledge is None else self.model.knowledge.fusion.objective()
+        if own is not None:
+            tasks["fusion"] = Task(own, tuple(stage.sources))
         return Trainer(
             self.model, tasks, self.corpora[stage.name], self.context, settings, stage=stage.name, folder=folder
         )

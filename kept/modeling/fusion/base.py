@@ -12,12 +12,13 @@ from kg.registry import Registry
 
 if TYPE_CHECKING:
     from kept.data.record import Record
+    from kept.objectives.base import Objective
 
 FUSIONS: Registry[type[Fusion]] = Registry("fusion")
 
 
 class Fusion(nn.Module):
-    """Four optional hooks around a shared stack; each does nothing unless a subclass says otherwise.
+    """Five optional hooks around a shared stack; each does nothing unless a subclass says otherwise.
 
     A fusion is *off* when no hook is called at all: the outputs then equal the backbone's bit for bit.
 
@@ -50,4 +51,8 @@ class Fusion(nn.Module):
 
     def visible(self, streams: Streams) -> Tensor | None:
         """Restrict who sees whom, (B or 1, H or 1, L, L) over the streams end to end."""
+        return None
+
+    def objective(self) -> Objective | None:
+        """What it asks to be trained on beside the recipe's objectives (KEPLER, WKLM), over all sources of a stage."""
         return None

@@ -10,8 +10,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from kept.data.record import write_records
+from kept.data.record import Record, write_records
+from kept.modeling.fusion import MentionFusion
 from kept.modeling.model import KeptModel
+from kept.objectives.mlm import MaskedLanguageModeling
 from kept.training.recipe_file import read_recipe
 from kept.training.stages import Run
 from kg import KnowledgeGraph
@@ -124,3 +126,30 @@ def test_what_does_not_fit_is_told_before_training(recipe: Path, tmp_path: Path)
     replace(given, entities=given.entities[:5], keys=given.keys[:5], labels=given.labels[:5]).save(tmp_path / "few")
     with pytest.raises(InputError, match="few holds 5 entities, the graph 9"):
         prepared(recipe, "vectors=few")
+
+
+def test_a_fusion_may_rewrite_records_but_not_those_of_a_model_without_it(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rewrite(self: MentionFusion, record: Record) -> Record:
+        return replace(record, text=f"{record.text} Wien.")
+
+    plain = prepared(recipe)
+    monkeypatch.setattr(MentionFusion, "rewrite", rewrite)
+    longer = prepared(recipe)
+    for name, corpus in longer.corpora["facts"].items():
+        before = plain.corpora["facts"][name].lengths
+        assert (corpus.lengths > before).all()
+    records = list(tiny.RECORDS)
+    assert list(longer.model.rewritten(records, knowledge=False)) == records
+    assert list(tiny.model(knowledge=False).rewritten(records)) == records
+
+
+def test_a_fusion_may_bring_an_objective_of_its_own(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MentionFusion, "objective", lambda self: MaskedLanguageModeling(rate=0.5))
+    run = prepared(recipe)
+    trainer = run.trainer(run.recipe.stages[0], None)
+    assert trainer.tasks["fusion"].sources == ("all",)
+    assert {"itc", "itm", "mlm", "names"} <= set(trainer.train_step())

@@ -61,6 +61,8 @@ def evaluate(
     fingerprint = scorer.fingerprint
     keys = [request_key(item, probe.spaces, fingerprint, probe.version) for item in probe.items]
     todo = {key: item for key, item in zip(keys, probe.items, strict=True) if key not in store}
+    # Questions with the same candidates follow each other, so that a batch scores few spaces.
+    todo = dict(sorted(todo.items(), key=lambda pair: pair[1].answer_space or ""))
     with progress() as display:
         bar = display.add_task(label or f"probing {probe.task}", total=len(todo))
         for chunk in chunks(todo.items(), batch):

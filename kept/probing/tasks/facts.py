@@ -121,11 +121,12 @@ class UnrestrictedFacts(Facts):
 
 @TASKS.register("facts-paraphrase")
 class ParaphrasedFacts(Facts):
-    """The same facts as `facts` in a wording that training never showed.
+    """What text or graph hold, in a wording that training never showed.
 
     Source: Elazar et al. 2021, "Measuring and improving consistency in pretrained language models" (ParaRel).
     """
 
+    parts = ("A", "B-dev", "B-test")
     held_out_wording = True
 
 

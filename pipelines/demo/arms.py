@@ -12,7 +12,7 @@ from pipelines.demo.processes import Report, side_by_side
 from pipelines.demo.workspace import Workspace
 
 SEEDS = (0, 1, 2)
-SHUFFLED_STEPS, VERBALISED_STEPS = 1.5, 1.4
+SHUFFLED_STEPS, VERBALISED_STEPS = 2.0, 1.4
 """Controls get this many times the steps: vectors that say nothing are learned around slowly, and more text takes
 longer to learn by heart."""
 

@@ -189,7 +189,7 @@ class KeptModel(PreTrainedModel):
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
         """Write config and safetensors, and the vectors with their graph's hash beside them."""
-        with _no_progress_bars():
+        with _quietly():
             super().save_pretrained(str(save_directory), **kwargs)
         if self.knowledge is not None and self.knowledge.vectors is not None:
             self.knowledge.vectors.save(Path(save_directory) / KNOWLEDGE_FOLDER)
@@ -208,7 +208,7 @@ class KeptModel(PreTrainedModel):
         if kind != KeptConfig.model_type:
             raise InputError(f"{folder / 'config.json'}: a model of type {kind!r}, not {KeptConfig.model_type!r}")
         try:
-            with _no_progress_bars():
+            with _quietly():
                 loaded: Any = cls.from_pretrained(str(folder), local_files_only=True, output_loading_info=True)
         except (OSError, SafetensorError, RuntimeError) as error:
             raise InputError(f"{folder}: the model cannot be read ({' '.join(str(error).split())})") from None
@@ -231,12 +231,14 @@ AutoModel.register(KeptConfig, KeptModel)
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Without the bars that transformers draws for a file of a few megabytes."""
-    shown = transformers_logging.is_progress_bar_enabled()
+def _quietly() -> Iterator[None]:
+    """Without transformers' bars for a file of a few megabytes, and its own table of what did not fit."""
+    shown, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     try:
         yield
     finally:
+        transformers_logging.set_verbosity(verbosity)
         if shown:
             transformers_logging.enable_progress_bar()

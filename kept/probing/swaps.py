@@ -71,11 +71,11 @@ def _derangement(objects: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def swapped_triples(graph: KnowledgeGraph, swaps: Sequence[Swap]) -> np.ndarray:
     """The triples of a graph with the changed facts in the place of the old; facts that it lacks stay absent.
 
-        >>> from kg import KnowledgeGraph
-        >>> graph = KnowledgeGraph.from_triples([("FR", "capital", "PA"), ("DE", "capital", "BE")])
-        >>> swaps = [Swap("FR", "capital", "PA", "BE"), Swap("DE", "capital", "BE", "PA")]
-        >>> list(graph.with_triples(swapped_triples(graph, swaps)).statements())
-        [('DE', 'capital', 'PA'), ('FR', 'capital', 'BE')]
+    >>> from kg import KnowledgeGraph
+    >>> graph = KnowledgeGraph.from_triples([("FR", "capital", "PA"), ("DE", "capital", "BE")])
+    >>> swaps = [Swap("FR", "capital", "PA", "BE"), Swap("DE", "capital", "BE", "PA")]
+    >>> list(graph.with_triples(swapped_triples(graph, swaps)).statements())
+    [('DE', 'capital', 'PA'), ('FR', 'capital', 'BE')]
     """
     entity, relation = graph.entities.id, graph.relations.id
     changed = {(entity(s.subject), relation(s.relation), entity(s.old)): entity(s.new) for s in swaps}

@@ -65,5 +65,5 @@ def demo(
     if not quiet and not as_json:
         print_results(read_results(work.root).rows, console())
     say(f"report: {work.root / 'report.html'}")
-    say(f'next: kept ask {work.run("fused-0") / "model"} "{told["results"]["question"]}" --why')
+    say(f'next: kept ask {work.run(results.SHOWN_RUN) / "model"} "{told["results"]["question"]}" --why')
     return told

@@ -11,7 +11,8 @@ from pipelines.demo.data import VERBALISED
 from pipelines.demo.processes import Report, side_by_side
 from pipelines.demo.workspace import Workspace
 
-SEEDS = (0, 1, 2)
+SEEDS = (1, 2, 3)
+"""Of the text and fused arms; seed 0 is the one that designs were chosen with, and the controls have it."""
 SHUFFLED_STEPS, VERBALISED_STEPS = 2.0, 1.4
 """Controls get this many times the steps: vectors that say nothing are learned around slowly, and more text takes
 longer to learn by heart."""

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.demo.arms import Arm
+from pipelines.demo.arms import SEEDS, Arm
 from pipelines.demo.data import open_world
 from pipelines.demo.processes import Report, side_by_side
 from pipelines.demo.workspace import Workspace
@@ -50,7 +50,7 @@ def questions(trained: list[Arm]) -> list[Asked]:
         if arm.name == "fused":
             asked.append(Asked("swapped", arm.seed, arm.run, "swapped", tasks=SWAP))
             asked.append(Asked("swapped-scratch", arm.seed, arm.run, "swapped-scratch", tasks=SWAP))
-            if arm.seed == 0:
+            if arm.seed == SEEDS[0]:
                 asked.append(Asked("off", arm.seed, arm.run, knowledge=False))
     return asked + [Asked(floor, 0) for floor in FLOORS]
 

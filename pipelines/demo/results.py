@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kept.probing.artefacts import FOLDER
 from kg.storage import write_json
-from pipelines.demo.arms import Arm
+from pipelines.demo.arms import SEEDS, Arm
 from pipelines.demo.workspace import BASE, Workspace
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from pipelines.demo.probes import Answers
 
+SHOWN_RUN = f"fused-{SEEDS[0]}"
+"""The run whose answers the report shows, and that the reader is invited to ask."""
 SHOWN = ("France", "Kenya", "Spanish", "dog")
 DRAWN = "Switzerland"
 PICTURES = 12
@@ -63,7 +65,7 @@ def write_pictures(work: Workspace, folder: Path) -> None:
 
     probe = probe_set(work.root, "picture-facts")
     asked = [item for item in probe.items if item.split == "B-test" and item.relation == BASE + "capital"][:PICTURES]
-    scorer = scorer_of(work, Asked("fused", 0, "fused-0"))
+    scorer = scorer_of(work, Asked("fused", SEEDS[0], SHOWN_RUN))
     answers = scorer.score([item.blind() for item in asked], probe.spaces)["answer"]
     (folder / "pictures").mkdir(exist_ok=True)
     shown = []

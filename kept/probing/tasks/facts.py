@@ -112,11 +112,11 @@ class Facts(Task):
 class UnrestrictedFacts(Facts):
     """The questions of `facts` with every entity a candidate, so that knowing the type is part of the task.
 
-    At most 200 facts of a part are asked, for every candidate's score is kept on disk.
+    At most 300 facts of a part are asked, for every candidate's score is kept on disk.
     """
 
     restricted = False
-    most = 200
+    most = 300
 
 
 @TASKS.register("facts-paraphrase")

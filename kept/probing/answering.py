@@ -38,6 +38,8 @@ TOKENS, ENTITIES = "tokens", "entities"
 BATCH = 128
 FEW = 16
 """Answer spaces with at most so many candidates are scored together, since most questions bring their own."""
+TABLES = 16
+"""Answer spaces whose tables of names are kept: choices make up new spaces without end."""
 
 
 @dataclass(slots=True)
@@ -181,6 +183,8 @@ class ModelScorer:
             end = int(self.tokenizer.sep_token_id)
             ids = self.tokenizer([candidate.name for candidate in space.candidates], add_special_tokens=False)
             names = [[*name, end] for name in ids["input_ids"]]
+            if len(self._names) == TABLES:
+                del self._names[next(iter(self._names))]
             self._names[space.digest] = NameTable.build(names, self.model.config.slots, self.model)
         return self._names[space.digest]
 

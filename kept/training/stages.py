@@ -114,6 +114,9 @@ class Run:
         }
         own = None if self.model.knowledge is None else self.model.knowledge.fusion.objective()
         if own is not None:
+            shared = {part for task in tasks.values() for part in task.objective.parts} & set(own.parts)
+            if shared:
+                raise InputError(f"stage {stage.name}: the recipe and the fusion both train {min(shared)!r}")
             tasks["fusion"] = Task(own, tuple(stage.sources))
         return Trainer(
             self.model, tasks, self.corpora[stage.name], self.context, settings, stage=stage.name, folder=folder

@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from kept.modeling.fusion import MentionFusion
 from kept.probing.answering import ModelScorer
+from kept.probing.items import AnswerSpace
 from kept.probing.scorers import ANSWER
 from kept.probing.why import all_entities, as_record, joining
 from kg import KnowledgeGraph
@@ -129,3 +132,21 @@ def test_other_facts_of_the_same_entities_are_told(chain: Chain) -> None:
 def test_a_question_needs_one_mask(chain: Chain, question: str, message: str) -> None:
     result = run("ask", chain.model, question)
     assert result.exit_code == 2 and message in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+def test_questions_are_rewritten_as_records_are(scorer: ModelScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, off = as_record(scorer, QUESTION, None), replace(scorer, knowledge=False)
+    plain = scorer.collate([record], [None])[0].text.ids
+    monkeypatch.setattr(MentionFusion, "rewrite", lambda self, given: replace(given, text=f"{given.text} France."))
+    assert scorer.collate([record], [None])[0].text.ids.shape[1] > plain.shape[1]
+    assert torch.equal(off.collate([record], [None])[0].text.ids, plain)
+
+
+def test_questions_with_choices_of_their_own_score_as_if_asked_alone(scorer: ModelScorer) -> None:
+    everything = all_entities(scorer.graph).candidates
+    spaces = [AnswerSpace("", everything[:3]), AnswerSpace("", everything[4:1:-1]), AnswerSpace("", everything)]
+    heard = scorer.hear([as_record(scorer, QUESTION, None)] * 3, [None] * 3)
+    together = scorer._ask(heard, spaces)
+    for row, space in enumerate(spaces):
+        for route, scores in heard.score(row, space, scorer).items():
+            assert together[route][row] == pytest.approx(scores.numpy(), rel=1e-4), route

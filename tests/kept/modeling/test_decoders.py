@@ -67,3 +67,11 @@ def test_contrast_heads_give_unit_vectors_and_a_bounded_scale() -> None:
     for given, expected in ((-3.0, 1.0), (9.0, 100.0)):
         heads.log_scale.data.fill_(given)
         assert heads.scale().item() == pytest.approx(expected)
+
+
+def test_the_gate_bends_no_state_and_decides_more_sharply_than_its_odds() -> None:
+    gate, hidden, logits = fresh(AnswerGate(WIDTH)), random(3, WIDTH).requires_grad_(), random(3, 5, seed=1)
+    odds = gate(hidden, logits)
+    odds.sum().backward()
+    assert hidden.grad is None
+    torch.testing.assert_close(gate.decide(hidden, logits), 3 * odds)

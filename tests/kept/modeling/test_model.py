@@ -153,12 +153,10 @@ def test_reading_a_few_states_gives_the_same_and_hides_the_rest(knowledge: bool)
     read[:, 1] = True
     read[0, :3] = True
 
-    def run(read: torch.Tensor | None) -> tuple[dict[str, torch.Tensor], list[torch.Tensor | None]]:
+    def run(asked: torch.Tensor | None) -> tuple[dict[str, torch.Tensor], list[torch.Tensor | None]]:
         model.zero_grad()
-        wanted = torch.zeros_like(shown.text.mask)
-        wanted[:, 1] = wanted[0, :3] = True
-        streams = model.encode(shown, knowledge=knowledge, read=read).streams
-        states = {"text": streams["text"].states[wanted]}
+        streams = model.encode(shown, knowledge=knowledge, read=asked).streams
+        states = {"text": streams["text"].states[read]}
         if knowledge:
             states["entity"] = streams["entity"].states
         sum(state.square().sum() for state in states.values()).backward()

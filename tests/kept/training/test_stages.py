@@ -153,3 +153,5 @@ def test_a_fusion_may_bring_an_objective_of_its_own(
     trainer = run.trainer(run.recipe.stages[0], None)
     assert trainer.tasks["fusion"].sources == ("all",)
     assert {"itc", "itm", "mlm", "names"} <= set(trainer.train_step())
+    with pytest.raises(InputError, match="stage facts: the recipe and the fusion both train 'mlm'"):
+        run.trainer(run.recipe.stages[1], None)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kg.arrays import id_type, sort_triples
-from kg.literals import LiteralTable, one_array
+from kg.literals import LiteralRows, LiteralTable, Meaning, one_array, ordered_by
 from kg.predicates import DIRECT_CLAIM, Predicates, Role
-from kg.vocabulary import NameIndex, Vocabulary, fold, local_name
+from kg.strings import folded, merge, repeated, sort_order, take
+from kg.vocabulary import NameIndex, Vocabulary, local_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,13 +35,23 @@ class Relations:
 
 @dataclass(frozen=True)
 class Parts:
-    """All that a graph directory holds besides its meta data."""
+    """All that a graph directory holds besides its meta data; what is called how is worked out when first asked."""
 
     entities: Vocabulary
     relations: Relations
     triples: np.ndarray
     literals: LiteralTable
-    names: NameIndex
+    known_names: NameIndex | None = None
+    _naming: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    @property
+    def names(self) -> NameIndex:
+        """The index of all names; a thread that asks while another works it out waits for that one."""
+        with self._naming:
+            if self.known_names is None:
+                object.__setattr__(self, "known_names", name_index(self.entities, self.literals))
+        assert self.known_names is not None
+        return self.known_names
 
     def vocabulary_hash(self) -> str:
         """The hash of everything but the triples."""
@@ -58,75 +71,99 @@ def content_hash(vocabulary_hash: str, triples: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def literal_rows(
-    subjects: Sequence[int] | np.ndarray,
-    predicates: Sequence[str],
-    values: Sequence[str],
-    datatypes: Sequence[str | None],
-    languages: Sequence[str | None],
-) -> pa.Table:
-    """Columns as the table that `assemble` takes."""
-    import pyarrow as pa
+@dataclass(frozen=True)
+class Run:
+    """Statements in numbers of their own: what one reader made of a dump, or of a part of one.
 
-    columns: dict[str, Any] = {"subject": pa.array(np.asarray(subjects, dtype=np.int64))}
-    for name, column in (
-        ("predicate", predicates),
-        ("value", values),
-        ("datatype", datatypes),
-        ("language", languages),
-    ):
-        columns[name] = pa.array(column, pa.large_string())
-    return pa.table(columns)
-
-
-def assemble(
-    entity_keys: pa.LargeStringArray,
-    relation_keys: pa.LargeStringArray,
-    triples: np.ndarray,
-    literals: pa.Table,
-    predicates: Predicates,
-) -> Parts:
-    """Sort, deduplicate and index.
-
-    Ids follow the order of keys, so the same statements give the same graph in whatever order they came.
-
-    Args:
-        entity_keys: keys of subjects and objects, unique, in any order.
-        relation_keys: keys of the predicates between entities, unique, in any order.
-        triples: (T, 3) int; places in the two arrays above.
-        literals: see `literal_rows`; subjects are places in `entity_keys`.
-        predicates: which literals are labels, and so on.
+    Attributes:
+        entities: keys of subjects and objects, unique, in any order.
+        predicates: keys of predicates, likewise.
+        edges: (E, 3) int; places of subject and object in `entities`, of the predicate in `predicates`.
+        literals: (L, 3) int; places of the subject, of the predicate, and in `kinds`.
+        kinds: (datatype, language).
+        values: (L,) Arrow large strings.
     """
-    import pyarrow as pa
+
+    entities: pa.LargeStringArray
+    predicates: pa.LargeStringArray
+    edges: np.ndarray
+    literals: np.ndarray
+    kinds: Sequence[tuple[str | None, str | None]]
+    values: pa.LargeStringArray
+
+
+def assemble(runs: Sequence[Run], predicates: Predicates, threads: int = 1) -> Parts:
+    """Sort, deduplicate and index what was read.
+
+    Ids follow the order of keys, so the same statements give the same graph in whatever order they came and however
+    they lay in runs.
+    """
     import pyarrow.compute as pc
 
-    connected = np.zeros(len(entity_keys), dtype=bool)
-    connected[triples[:, 0]] = connected[triples[:, 2]] = True
-    as_relation = np.asarray(pc.fill_null(pc.index_in(entity_keys, value_set=relation_keys), -1), dtype=np.int64)
+    keys, places = merge([run.entities for run in runs], threads)
+    predicate_keys, predicate_places = merge([run.predicates for run in runs], threads)
+    connected, relates = np.zeros(len(keys), dtype=bool), np.zeros(len(predicate_keys), dtype=bool)
+    for run, ours, theirs in zip(runs, places, predicate_places, strict=True):
+        connected[ours[run.edges[:, 0]]] = connected[ours[run.edges[:, 2]]] = True
+        relates[theirs[run.edges[:, 1]]] = True
+
+    relation_keys = take(predicate_keys, np.flatnonzero(relates))
+    as_relation = np.asarray(pc.fill_null(pc.index_in(keys, value_set=relation_keys), -1), dtype=np.int64)
     only_relation = ~connected & (as_relation >= 0)
+    entities = Vocabulary.ascending(take(keys, np.flatnonzero(~only_relation)) if only_relation.any() else keys)
+    relations = Vocabulary.ascending(relation_keys, "relation")
+    ids, relation_ids = np.cumsum(~only_relation) - 1, np.cumsum(relates) - 1
 
-    entities, entity_ids = _sorted_vocabulary(entity_keys, ~only_relation, "entity")
-    relations, relation_ids = _sorted_vocabulary(relation_keys, np.ones(len(relation_keys), dtype=bool), "relation")
-    mapped = np.column_stack((entity_ids[triples[:, 0]], relation_ids[triples[:, 1]], entity_ids[triples[:, 2]]))
-    ordered = sort_triples(mapped, len(entities), len(relations))
-    ordered.flags.writeable = False
+    def connect() -> np.ndarray:
+        mapped = [
+            np.column_stack(
+                (ids[ours[run.edges[:, 0]]], relation_ids[theirs[run.edges[:, 1]]], ids[ours[run.edges[:, 2]]])
+            )
+            for run, ours, theirs in zip(runs, places, predicate_places, strict=True)
+        ]
+        triples = sort_triples(np.concatenate(mapped), len(entities), len(relations))
+        triples.flags.writeable = False
+        return triples
 
-    subjects = literals["subject"].to_numpy()
-    of_relation = only_relation[subjects]
-    own = _with_subjects(literals.filter(pa.array(~of_relation)), entity_ids[subjects[~of_relation]])
-    theirs = _with_subjects(literals.filter(pa.array(of_relation)), relation_ids[as_relation[subjects[of_relation]]])
-    table = LiteralTable.of(own, len(entities), predicates)
-    return Parts(
-        entities,
-        Relations(
-            relations,
-            LiteralTable.of(theirs, len(relations), predicates),
-            describing_entities(entities, relations, ordered),
-        ),
-        ordered,
-        table,
-        name_index(entities, table),
-    )
+    with ThreadPoolExecutor(1) as aside:
+        connecting = aside.submit(connect)
+        rows = join_literals(runs, places, threads)
+        of_relation = only_relation[rows.subjects]
+        own, other = np.flatnonzero(~of_relation), np.flatnonzero(of_relation)
+        literals = LiteralTable.of(rows.of_rows(own, ids[rows.subjects[own]]), len(entities), predicates, threads)
+        of_relations = LiteralTable.of(
+            rows.of_rows(other, as_relation[rows.subjects[other]]), len(relations), predicates
+        )
+        triples = connecting.result()
+    described = describing_entities(entities, relations, triples)
+    return Parts(entities, Relations(relations, of_relations, described), triples, literals)
+
+
+def join_literals(runs: Sequence[Run], places: Sequence[np.ndarray], threads: int) -> LiteralRows:
+    """The literals of all runs, with subjects renumbered by `places`."""
+    import pyarrow as pa
+
+    legend: dict[Meaning, int] = {}
+
+    def renumbered(run: Run, ours: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        said = run.literals[:, 1].astype(np.int64) * len(run.kinds) + run.literals[:, 2]
+        used = np.flatnonzero(np.bincount(said, minlength=len(run.predicates) * len(run.kinds)))
+        return ours[run.literals[:, 0]], said, used
+
+    def named(run: Run, used: np.ndarray) -> np.ndarray:
+        codes = np.zeros(len(run.predicates) * len(run.kinds), np.int64)
+        names = run.predicates.take(pa.array(used // max(1, len(run.kinds)))).to_pylist()
+        for code, name in zip(used.tolist(), names, strict=True):
+            codes[code] = legend.setdefault(Meaning(name, *run.kinds[code % len(run.kinds)]), len(legend))
+        return codes
+
+    with ThreadPoolExecutor(threads) as pool:
+        read = list(pool.map(renumbered, runs, places))
+        codes = [named(run, used) for run, (_, _, used) in zip(runs, read, strict=True)]
+        meanings = list(pool.map(lambda table, one: table[one[1]], codes, read))
+    subjects = [one[0] for one in read]
+    values = pa.chunked_array([run.values for run in runs], pa.large_string())
+    return LiteralRows(np.concatenate(subjects), np.concatenate(meanings), list(legend), values)
 
 
 def describing_entities(entities: Vocabulary, relations: Vocabulary, triples: np.ndarray) -> np.ndarray:
@@ -145,7 +182,6 @@ def describing_entities(entities: Vocabulary, relations: Vocabulary, triples: np
 def name_index(entities: Vocabulary, literals: LiteralTable) -> NameIndex:
     """All labels and aliases, and the local name of every entity that has no label."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     roles = literals.table["role"].to_numpy()
     subjects = literals.table["subject"].to_numpy()
@@ -154,35 +190,16 @@ def name_index(entities: Vocabulary, literals: LiteralTable) -> NameIndex:
     unlabelled[subjects[roles == Role.LABEL]] = False
     bare = np.flatnonzero(unlabelled)
 
-    texts = [fold(name) for name in literals.table["value"].take(pa.array(named)).to_pylist()]
-    texts += [fold(local_name(key)) for key in entities.keys(bare)]
-    names = pa.array(texts, pa.large_string())
-    owners = np.concatenate((subjects[named], bare))
-    by_owner = np.argsort(owners, kind="stable")
-    order = by_owner[np.asarray(pc.sort_indices(names.take(pa.array(by_owner)))).astype(np.int64)]
-    names, owners = names.take(pa.array(order)), owners[order].astype(id_type(len(entities)))
+    texts = folded(take(one_array(literals.table["value"]), named))
+    if len(bare):
+        texts = pa.concat_arrays([texts, folded(local_names(take(entities.array, bare)))])
+    owners = np.concatenate((subjects[named], bare)).astype(id_type(len(entities)))
+    order = sort_order(texts)
+    again = repeated(texts, order)
+    order, groups = ordered_by(np.cumsum(~again), owners[order], order)
     first = np.ones(len(order), dtype=bool)
-    first[1:] = (owners[1:] != owners[:-1]) | np.asarray(pc.not_equal(names[1:], names[:-1]))
-    return NameIndex(names.filter(pa.array(first)), owners[first])
-
-
-def _sorted_vocabulary(keys: pa.LargeStringArray, kept: np.ndarray, kind: str) -> tuple[Vocabulary, np.ndarray]:
-    """The kept keys in ascending order, and for each old place its new id (-1 where it was dropped)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    places = np.flatnonzero(kept)
-    order = places[np.asarray(pc.sort_indices(keys.take(pa.array(places)))).astype(np.int64)]
-    ids = np.full(len(keys), -1, dtype=np.int64)
-    ids[order] = np.arange(len(order))
-    dtype = id_type(len(order))
-    return Vocabulary(one_array(keys.take(pa.array(order))), np.arange(len(order), dtype=dtype), kind), ids
-
-
-def _with_subjects(rows: pa.Table, subjects: np.ndarray) -> pa.Table:
-    import pyarrow as pa
-
-    return rows.set_column(rows.schema.get_field_index("subject"), "subject", pa.array(subjects))
+    first[1:] = groups[1:] != groups[:-1]
+    return NameIndex(take(texts, order[first]), owners[order[first]])
 
 
 def _update(digest: Any, array: Any) -> None:

@@ -12,15 +12,17 @@ import io
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from kg.arrays import Adjacency
 from kg.assemble import assemble
-from kg.compression import STDIN, Dump
+from kg.compression import STDIN, Dump, compression_of_file
 from kg.directory import fill_directory, is_graph_directory
 from kg.dumps import find_dumps, reader_of
 from kg.errors import InputError, nearest
@@ -28,11 +30,14 @@ from kg.graph import KnowledgeGraph
 from kg.meta import GraphMeta, Source
 from kg.predicates import Predicates
 from kg.progress import progress
-from kg.shards import Policy, finish_shard, finished, join_shards, nonzero, read_tally, write_shard
-from kg.storage import replace_directory
+from kg.rdf import LineReader
+from kg.shards import Policy, Shard, finished, nonzero, number_statements, save_shard
+from kg.storage import replace_directory, sha256_file
 
 REJECTED = "rejected.tsv"
 MAX_ERRORS = 10_000
+COMPILED_FROM = 1 << 22
+"""Stored bytes of a dump from which on the fast lane is taken."""
 CHOICES = {"on_error": ("raise", "skip"), "named_graphs": ("keep", "drop")}
 
 
@@ -132,8 +137,7 @@ def build(
     ]
     try:
         work.mkdir(parents=True, exist_ok=True)
-        read_dumps(tasks, workers)
-        return finish(tasks, out, work, language)
+        return finish(tasks, read_dumps(tasks, workers), out, work, language, workers)
     except InputError:
         shutil.rmtree(work, ignore_errors=True)
         raise
@@ -144,36 +148,62 @@ def build(
         raise
 
 
-def read_dumps(tasks: Sequence[Task], workers: int) -> None:
-    """Make the shard of every task that has none yet."""
-    for task in tasks:
-        reader_of(task.path, task.syntax)
-    waiting = [task for task in tasks if task.path == STDIN or not finished(task.folder, task.record())]
-    size = sum(Path(task.path).stat().st_size for task in waiting if task.path != STDIN)
+def read_dumps(tasks: Sequence[Task], workers: int) -> list[Shard]:
+    """The shards of all tasks: those that are done already, and those that are made now.
+
+    Lines are read by several threads, dump by dump; other syntaxes by several processes at a time. Where there is more
+    than one dump, each is kept on disk as soon as it is read.
+    """
+    readers = [reader_of(task.path, task.syntax) for task in tasks]
+    shards: dict[int, Shard] = {
+        place: Shard.open(task.folder)
+        for place, task in enumerate(tasks)
+        if task.path != STDIN and finished(task.folder, task.record())
+    }
+    waiting = [place for place in range(len(tasks)) if place not in shards]
+    size = sum(Path(tasks[place].path).stat().st_size for place in waiting if tasks[place].path != STDIN)
+    documents = [place for place in waiting if not isinstance(readers[place], LineReader)]
+    side_by_side = documents if workers > 1 and len(documents) > 1 else []
     with progress() as display:
         bar = display.add_task("reading bytes", total=size or None)
-        if workers <= 1 or len(waiting) <= 1:
-            for task in waiting:
-                read_dump(task, lambda count: display.advance(bar, count))
-            return
-        with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn")) as pool:
-            try:
-                for count in pool.map(read_dump, waiting):
-                    display.advance(bar, count)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        with ExitStack() as stack:
+            if side_by_side:
+                pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
+                stack.callback(pool.shutdown, cancel_futures=True)
+                running = [pool.submit(read_document, tasks[place]) for place in side_by_side]
+            for place in waiting:
+                if place not in side_by_side:
+                    shards[place] = read_dump(
+                        tasks[place], lambda count: display.advance(bar, count), workers, keep=len(tasks) > 1
+                    )
+            for place, future in zip(side_by_side, running if side_by_side else [], strict=True):
+                display.advance(bar, future.result())
+                shards[place] = Shard.open(tasks[place].folder)
+    return [shards[place] for place in range(len(tasks))]
 
 
-def read_dump(task: Task, on_bytes: Callable[[int], None] | None = None) -> int:
-    """Read one dump into its shard; returns its stored size."""
+def read_document(task: Task) -> int:
+    """Read one dump in a process of its own; returns its stored size."""
+    return read_dump(task, keep=True).record["source"]["bytes"]
+
+
+def read_dump(
+    task: Task, on_bytes: Callable[[int], None] | None = None, threads: int = 1, *, keep: bool = False
+) -> Shard:
+    """Read one dump; with `keep`, its shard is written to its folder as well."""
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir(parents=True)
     record = task.record()
     reader = reader_of(task.path, task.syntax)
     base = task.base or f"file:///{Path(task.path).name}"
     rejected = 0
-    with Dump(task.path, on_bytes) as dump, (task.folder / REJECTED).open("w", encoding="utf-8") as listing:
+    plain = task.path != STDIN and compression_of_file(task.path) is None
+    with (
+        ThreadPoolExecutor(1) as aside,
+        Dump(task.path, on_bytes, hashes=not plain) as dump,
+        (task.folder / REJECTED).open("w", encoding="utf-8") as listing,
+    ):
+        hashing = aside.submit(sha256_file, Path(task.path)) if plain else None
 
         def reject(line: int | None, reason: str) -> None:
             nonlocal rejected
@@ -187,37 +217,52 @@ def read_dump(task: Task, on_bytes: Callable[[int], None] | None = None) -> int:
                 )
             listing.write(f"{task.path}\t{'' if line is None else line}\t{' '.join(reason.split())}\n")
 
-        stream: Any = io.BufferedReader(dump, 1 << 20)
-        statements = reader.statements(stream, reject=reject, scope=task.scope, base=base)
-        tally = write_shard(task.folder, statements, task.policy)
+        stream: Any = dump if isinstance(reader, LineReader) else io.BufferedReader(dump, 1 << 20)
+        if isinstance(reader, LineReader) and compiled_pays(task.path):
+            from kg.lines import scan_dump
+
+            tally, parts = scan_dump(stream, reader, task.policy, reject, task.scope, threads)
+        else:
+            statements = reader.statements(stream, reject=reject, scope=task.scope, base=base)
+            tally, part = number_statements(statements, task.policy)
+            parts = [part]
         while stream.read(1 << 20):
             pass
-        source = Source(task.path, dump.size, dump.sha256, tally.statements)
-    finish_shard(task.folder, {**record, "rejected": rejected, "source": asdict(source)}, tally)
-    return source.bytes
+        source = Source(task.path, dump.size, hashing.result() if hashing else dump.sha256, tally.statements)
+    record = {**record, "rejected": rejected, "source": asdict(source)}
+    if keep:
+        save_shard(task.folder, record, tally, parts)
+    return Shard(record, tally, [part.run() for part in parts])
 
 
-def finish(tasks: Sequence[Task], out: Path, work: Path, language: str) -> GraphMeta:
+def compiled_pays(path: str) -> bool:
+    """Whether a dump is so large that loading the compiled loops pays."""
+    return path == STDIN or Path(path).stat().st_size >= COMPILED_FROM
+
+
+def finish(
+    tasks: Sequence[Task], shards: Sequence[Shard], out: Path, work: Path, language: str, threads: int
+) -> GraphMeta:
     """Join the shards into a graph and move it to `out`."""
     first = tasks[0]
-    records, tallies = zip(*(read_tally(task.folder) for task in tasks), strict=True)
-    rejected = sum(record["rejected"] for record in records)
+    rejected = sum(shard.record["rejected"] for shard in shards)
     if rejected > first.max_errors:
         raise InputError(f"{rejected} malformed statements in all, more than {first.max_errors}; the build stops")
 
-    entity_keys, relation_keys, triples, literals = join_shards([task.folder for task in tasks])
-    parts = assemble(entity_keys, relation_keys, triples, literals, first.policy.predicates)
+    runs = [run for shard in shards for run in shard.runs]
+    parts = assemble(runs, first.policy.predicates, threads)
+    Thread(target=lambda: parts.names).start()  # beside what follows, which needs them last
     kept = len(parts.triples) + len(parts.literals) + len(parts.relations.literals)
-    skipped = sum((Counter(tally.skipped) for tally in tallies), Counter())
-    skipped["duplicate"] = len(triples) + len(literals) - kept
+    skipped = sum((Counter(shard.tally.skipped) for shard in shards), Counter())
+    skipped["duplicate"] = sum(len(run.edges) + len(run.literals) for run in runs) - kept
     skipped["malformed"] = rejected
     graph = KnowledgeGraph.of_parts(
         parts,
         language=language,
-        statements=sum(tally.statements for tally in tallies),
+        statements=sum(shard.tally.statements for shard in shards),
         skipped=dict(sorted(nonzero(skipped).items())),
-        counted=dict(sum((Counter(tally.counted) for tally in tallies), Counter())),
-        sources=tuple(Source(**record["source"]) for record in records),
+        counted=dict(sum((Counter(shard.tally.counted) for shard in shards), Counter())),
+        sources=tuple(Source(**shard.record["source"]) for shard in shards),
         type_predicates=first.policy.predicates.type,
         options={
             "on_error": first.on_error,

@@ -42,6 +42,7 @@ class Dump(io.RawIOBase):
     Args:
         path: a file, or "-" for standard input.
         on_bytes: told how many stored bytes each read took, for progress.
+        hashes: whether `sha256` is wanted.
 
     Raises:
         InputError: from any read, naming the file, when it is truncated, corrupt, or expands more than
@@ -54,9 +55,9 @@ class Dump(io.RawIOBase):
     b'one two'
     """
 
-    def __init__(self, path: str | Path, on_bytes: Callable[[int], None] | None = None) -> None:
+    def __init__(self, path: str | Path, on_bytes: Callable[[int], None] | None = None, *, hashes: bool = True) -> None:
         self.path = str(path)
-        self._on_bytes = on_bytes
+        self._on_bytes, self._hashes = on_bytes, hashes
         self.size = 0
         self.produced = 0
         self._digest = hashlib.sha256()
@@ -80,6 +81,10 @@ class Dump(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer).cast("B")
+        if self._decoder is None and not self._ready and not self._pending and self.path != STDIN:
+            count = self._source.readinto(view) or 0  # type: ignore[attr-defined]
+            self._told(view[:count])
+            return count
         while not self._ready and not self._ended:
             self._ready = memoryview(self._next())
         count = min(len(view), len(self._ready))
@@ -94,11 +99,15 @@ class Dump(io.RawIOBase):
 
     def _take(self) -> bytes:
         block = self._source.read(CHUNK)
-        self._digest.update(block)
+        self._told(block)
+        return block
+
+    def _told(self, block: bytes | memoryview) -> None:
+        if self._hashes:
+            self._digest.update(block)
         self.size += len(block)
         if self._on_bytes:
             self._on_bytes(len(block))
-        return block
 
     def _next(self) -> bytes:
         """The next decompressed bytes; may be empty before the end."""
@@ -152,11 +161,17 @@ def compression_of(head: bytes) -> str | None:
     return "zstd" if skippable or head[:4] == b"\x28\xb5\x2f\xfd" else None
 
 
+def compression_of_file(path: str) -> str | None:
+    """`compression_of` a file's first bytes."""
+    with _open(path) as file:
+        return compression_of(file.read(8))
+
+
 def _open(path: str) -> BinaryIO:
     if path == STDIN:
         return sys.stdin.buffer
     try:
-        return Path(path).open("rb")
+        return Path(path).open("rb", buffering=0)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:

@@ -60,7 +60,6 @@ def fill_directory(folder: Path, parts: Parts, meta: GraphMeta, adjacency: Adjac
     )
     write_arrow(folder / "literals.arrow", parts.literals.table)
     write_arrow(folder / "relation_literals.arrow", relations.literals.table)
-    write_arrow(folder / "names.arrow", pa.table({"name": parts.names.names, "entity": pa.array(parts.names.entities)}))
     arrays = {
         "entities.order": parts.entities.order,
         "relations.order": relations.vocabulary.order,
@@ -71,6 +70,7 @@ def fill_directory(folder: Path, parts: Parts, meta: GraphMeta, adjacency: Adjac
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    write_arrow(folder / "names.arrow", pa.table({"name": parts.names.names, "entity": pa.array(parts.names.entities)}))
     write_json(folder / META, meta.to_json())
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kg.arrays import id_type, offsets_of
+from kg.arrays import bits, id_type, offsets_of
 from kg.predicates import Predicates, Role
+from kg.strings import repeated, sort_within, take
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from kg.strings import Strings
 
 IRI_VALUE = "@id"
 """The datatype of a value that is an IRI (a picture's address), after JSON-LD."""
@@ -35,6 +38,46 @@ class Literal:
     language: str | None = None
 
 
+class Meaning(NamedTuple):
+    """What a literal is said with: its predicate, and the datatype or language of its value."""
+
+    predicate: str
+    datatype: str | None = None
+    language: str | None = None
+
+    def rank(self, predicates: Predicates) -> tuple[object, ...]:
+        """The place of such literals among those of a subject, null first."""
+        role, precedence = predicates.role(self.predicate), predicates.precedence(self.predicate)
+        none_first = (
+            (self.language is not None, self.language or ""),
+            (self.datatype is not None, self.datatype or ""),
+        )
+        return (role, precedence, self.predicate, *none_first)
+
+
+@dataclass(frozen=True)
+class LiteralRows:
+    """Literals in any order.
+
+    Attributes:
+        subjects: (n,) int.
+        meanings: (n,) int, places in `legend`.
+        legend: what the literals are said with, each once.
+        values: (n,) Arrow large strings, perhaps in chunks.
+    """
+
+    subjects: np.ndarray
+    meanings: np.ndarray
+    legend: Sequence[Meaning]
+    values: Strings
+
+    def of_rows(self, chosen: np.ndarray, subjects: np.ndarray) -> LiteralRows:
+        """Some of the rows, with other numbers for their subjects."""
+        if len(chosen) == len(self.subjects):
+            return LiteralRows(subjects, self.meanings, self.legend, self.values)
+        return LiteralRows(subjects, self.meanings[chosen], self.legend, take(self.values, chosen))
+
+
 class LiteralTable:
     """The literals of all subjects, those of one subject side by side, labels first.
 
@@ -50,31 +93,32 @@ class LiteralTable:
         self._roles = table["role"].to_numpy()
 
     @classmethod
-    def of(cls, rows: pa.Table, num_subjects: int, predicates: Predicates) -> LiteralTable:
-        """Sort rows of (subject, predicate, value, datatype, language), give them roles and drop duplicates."""
+    def of(cls, rows: LiteralRows, num_subjects: int, predicates: Predicates, threads: int = 1) -> LiteralTable:
+        """Sort rows, give them roles and drop duplicates."""
         import pyarrow as pa
 
-        subjects = rows["subject"].to_numpy().astype(np.int64)
-        values = one_array(rows["value"])
-        predicate, predicate_names = coded(rows["predicate"])
-        language, language_names = coded(rows["language"])
-        datatype, datatype_names = coded(rows["datatype"])
-        roles, places = meanings(predicate_names.to_pylist(), predicates)
-
-        kinds = (
-            (places[predicate] * (len(language_names) + 1) + language + 1) * (len(datatype_names) + 1) + datatype + 1
-        )
-        distinct, kind = np.unique(kinds, return_inverse=True)
-        kept = distinct_order(subjects * max(1, len(distinct)) + kind, values)
-        columns = {
-            "subject": pa.array(subjects[kept].astype(id_type(num_subjects))),
-            "role": pa.array(roles[predicate[kept]]),
-            "predicate": dictionary(predicate[kept], predicate_names),
-            "language": dictionary(language[kept], language_names),
-            "datatype": dictionary(datatype[kept], datatype_names),
-            "value": values.take(pa.array(kept)),
-        }
-        return cls(pa.table(columns), offsets_of(subjects[kept], num_subjects))
+        used = np.flatnonzero(np.bincount(rows.meanings, minlength=len(rows.legend)))
+        order = sorted(used.tolist(), key=lambda code: rows.legend[code].rank(predicates))
+        ranks = np.zeros(len(rows.legend), np.int64)
+        ranks[order] = np.arange(len(order))
+        kept = distinct_order(rows.subjects, ranks[rows.meanings], rows.values)
+        subjects, meanings = rows.subjects[kept], rows.meanings[kept]
+        roles = np.zeros(len(rows.legend), np.int8)
+        roles[order] = [predicates.role(rows.legend[code].predicate) for code in order]
+        columns = {"subject": pa.array(subjects.astype(id_type(num_subjects))), "role": pa.array(roles[meanings])}
+        for name in ("predicate", "language", "datatype"):
+            given = {code: getattr(rows.legend[code], name) for code in order}
+            names = sorted({value for value in given.values() if value is not None})
+            place = {value: number for number, value in enumerate(names)}
+            codes = np.full(len(rows.legend), -1, np.int32)
+            codes[order] = [place.get(given[code], -1) for code in order]
+            column = codes[meanings]
+            columns[name] = pa.DictionaryArray.from_arrays(
+                pa.array(column, mask=column < 0 if (codes[order] < 0).any() else None),
+                pa.array(names, pa.large_string()),
+            )
+        columns["value"] = take(rows.values, kept, threads)
+        return cls(pa.table(columns), offsets_of(subjects, num_subjects))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -125,61 +169,35 @@ def speaks(tag: str | None, language: str | None, *, exact: bool = False) -> boo
     return tag == language or tag.startswith(f"{language}-")
 
 
-def meanings(names: Sequence[str], predicates: Predicates) -> tuple[np.ndarray, np.ndarray]:
-    """The role of each predicate, int8, and its place in the order of (role, precedence, name)."""
-    roles = [predicates.role(name) for name in names]
-    order = sorted(range(len(names)), key=lambda code: (roles[code], predicates.precedence(names[code]), names[code]))
-    places = np.empty(len(names), dtype=np.int64)
-    places[order] = np.arange(len(names))
-    return np.array(roles, dtype=np.int8), places
-
-
-def distinct_order(keys: np.ndarray, values: pa.LargeStringArray) -> np.ndarray:
-    """The rows in ascending order of (key, value), each pair once. Only rows with equal keys compare strings."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    same = ordered[1:] == ordered[:-1]
-    tied = np.zeros(len(keys), dtype=bool)
-    tied[1:] |= same
-    tied[:-1] |= same
-    places = np.flatnonzero(tied)
+def distinct_order(subjects: np.ndarray, ranks: np.ndarray, values: Strings) -> np.ndarray:
+    """The rows in ascending order of (subject, rank, value), each of these once. Only ties compare strings."""
+    order, keys = ordered_by(subjects, ranks, np.arange(len(subjects)))
+    same = np.zeros(len(order) + 1, dtype=bool)
+    np.equal(keys[1:], keys[:-1], out=same[1 : len(order)])
+    places = np.flatnonzero(same[:-1] | same[1:])
     if not len(places):
         return order
-    group, texts = ordered[places], values.take(pa.array(order[places]))
-    table = pa.table({"group": pa.array(group), "text": texts})
-    inner = np.asarray(pc.sort_indices(table, [("group", "ascending"), ("text", "ascending")])).astype(np.int64)
-    order[places] = order[places[inner]]
-    texts = texts.take(pa.array(inner))
-    repeated = np.zeros(len(keys), dtype=bool)
-    repeated[places[1:]] = (group[1:] == group[:-1]) & np.asarray(pc.equal(texts[1:], texts[:-1]))
-    return order[~repeated]
+    texts, tied = take(values, order[places]), same[places]
+    starts = np.flatnonzero(~tied)
+    inner = np.arange(len(places))
+    sort_within(texts, inner, np.column_stack((starts, np.append(starts[1:], len(places)))))
+    order[places] = order[places][inner]
+    alike = np.zeros(len(order), dtype=bool)
+    alike[places] = repeated(texts, inner) & tied
+    return order[~alike]
 
 
-def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.LargeStringArray]:
-    """A column of few strings as codes into its sorted distinct values; -1 stands for null."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    array = one_array(column)
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
-    codes = np.asarray(pc.fill_null(array.indices, -1)).astype(np.int64)
-    used = np.unique(codes[codes >= 0])
-    names = array.dictionary.take(pa.array(used))
-    order = np.asarray(pc.sort_indices(names)).astype(np.int64)
-    rank = np.full(len(array.dictionary) + 1, -1, dtype=np.int64)
-    rank[used[order]] = np.arange(len(used))
-    return rank[codes], names.take(pa.array(order))
-
-
-def dictionary(codes: np.ndarray, names: pa.LargeStringArray) -> pa.DictionaryArray:
-    """The inverse of `coded`."""
-    import pyarrow as pa
-
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), names)
+def ordered_by(first: np.ndarray, second: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, keys) in ascending order of two columns of numbers; equal keys for equal pairs."""
+    count = int(second.max()) + 1 if len(second) else 1
+    keys = first.astype(np.int64) * count + second
+    row_bits = bits(len(keys))
+    if len(keys) and bits(int(keys.max()) + 1) + row_bits <= 63:
+        # numpy sorts numbers many times faster than it says where they went
+        packed = np.sort(keys << row_bits | np.arange(len(keys)))
+        return rows[packed & ((1 << row_bits) - 1)], packed >> row_bits
+    order = np.argsort(keys, kind="stable")
+    return rows[order], keys[order]
 
 
 def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:

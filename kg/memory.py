@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kg.assemble import Parts, assemble, literal_rows
+from kg.assemble import Parts, Run, assemble
 from kg.literals import IRI_VALUE, Literal
 from kg.predicates import Predicates
 from kg.rdf import FORMULA, QUOTED, Statement
@@ -40,23 +40,30 @@ def number(
         )
         for head, relation, tail in triples
     ]
-    said = list(literals)
-    rows = literal_rows(
-        [entity_ids.setdefault(subject, len(entity_ids)) for subject, _ in said],
-        [literal.predicate for _, literal in said],
-        [literal.value for _, literal in said],
-        [literal.datatype for _, literal in said],
-        [literal.language for _, literal in said],
-    )
+    predicate_ids = dict(relation_ids)
+    kinds: dict[tuple[str | None, str | None], int] = {}
+    rows: list[tuple[int, int, int]] = []
+    values: list[str] = []
+    for subject, literal in literals:
+        rows.append(
+            (
+                entity_ids.setdefault(subject, len(entity_ids)),
+                predicate_ids.setdefault(literal.predicate, len(predicate_ids)),
+                kinds.setdefault((literal.datatype, literal.language), len(kinds)),
+            )
+        )
+        values.append(literal.value)
     for entity in entities:
         entity_ids.setdefault(entity, len(entity_ids))
-    return assemble(
+    run = Run(
         pa.array(list(entity_ids), pa.large_string()),
-        pa.array(list(relation_ids), pa.large_string()),
+        pa.array(list(predicate_ids), pa.large_string()),
         np.array(ids, dtype=np.int64).reshape(-1, 3),
-        rows,
-        predicates,
+        np.array(rows, dtype=np.int64).reshape(-1, 3),
+        list(kinds),
+        pa.array(values, pa.large_string()),
     )
+    return assemble([run], predicates)
 
 
 def sort_out(

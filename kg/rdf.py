@@ -8,8 +8,9 @@ RDF/XML, JSON-LD) are read as streams.
 from __future__ import annotations
 
 import io
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, cast
 
 from kg.literals import IRI_VALUE
@@ -85,49 +86,81 @@ class LineReader(Reader):
     def statements(
         self, stream: BinaryIO, *, reject: Reject, scope: str = "", base: str | None = None
     ) -> Iterator[Statement]:
-        from pyoxigraph import RdfFormat, parse
-
-        syntax = getattr(RdfFormat, self.format_name)
         convert = converter(scope)
         before = 0
         for block in line_blocks(stream):
-            try:
-                quads = list(parse(block, format=syntax))
-            except (SyntaxError, MemoryError):
-                quads = list(_line_by_line(block, before + 1, syntax, reject))
-            yield from map(convert, quads)
-            before += block.count(b"\n")
+            lines = bytes(block)
+            yield from map(convert, self._quads(lines, range(before + 1, sys.maxsize), reject))
+            before += lines.count(b"\n")
 
+    def parse_lines(self, lines: Sequence[bytes], numbers: Sequence[int], *, reject: Reject) -> Iterator[Statement]:
+        """The statements of some lines of a stream, each called by its number where it is refused."""
+        return map(converter(""), self._quads(b"\n".join(lines), numbers, reject))
 
-def _line_by_line(block: bytes, first: int, syntax: Any, reject: Reject) -> Iterator[pyoxigraph.Quad]:
-    from pyoxigraph import parse
+    def _quads(self, block: bytes, numbers: Sequence[int], reject: Reject) -> list[pyoxigraph.Quad]:
+        """The statements of a block; line by line when one of them is broken."""
+        from pyoxigraph import RdfFormat, parse
 
-    for number, line in enumerate(block.split(b"\n"), start=first):
+        syntax = getattr(RdfFormat, self.format_name)
         try:
-            quads = list(parse(line, format=syntax))
-        except SyntaxError as error:
-            reject(number, reason_of(error))
-        except MemoryError:
-            reject(number, f"a line longer than {LONGEST_LINE >> 20} MiB")
-        else:
-            yield from quads
+            return list(parse(block, format=syntax))
+        except (SyntaxError, MemoryError):
+            found: list[pyoxigraph.Quad] = []
+        for number, line in zip(numbers, block.split(b"\n"), strict=False):
+            try:
+                found += parse(line, format=syntax)
+            except SyntaxError as error:
+                reject(number, reason_of(error))
+            except MemoryError:
+                reject(number, f"a line longer than {LONGEST_LINE >> 20} MiB")
+        return found
 
 
-def line_blocks(stream: BinaryIO) -> Iterator[bytes]:
-    """Blocks of whole lines, about `BLOCK` bytes each; a byte-order mark at the start is dropped.
+def line_blocks(
+    stream: BinaryIO, size: int = BLOCK, tail: bytes = b"", spare: list[bytearray] | None = None
+) -> Iterator[memoryview]:
+    """Blocks of whole lines, about `size` bytes each, with `tail` behind; a byte-order mark at the start is dropped.
 
-    Of a line beyond `LONGEST_LINE` only so much is kept that it will be refused.
+    Of a line beyond `LONGEST_LINE` only so much is kept that it will be refused. Who puts a block's buffer (its `obj`)
+    into `spare` gets it filled again, which saves the system from clearing fresh memory.
     """
-    pending = stream.read(BLOCK).removeprefix(BOM)
-    while piece := stream.read(BLOCK):
-        cut = piece.rfind(b"\n") + 1
-        if cut:
-            yield pending + piece[:cut]
-            pending = piece[cut:]
-        elif len(pending) <= LONGEST_LINE + BLOCK:
-            pending += piece
-    if pending:
-        yield pending
+    spare = [] if spare is None else spare
+    pending = b""
+    begins = more = True
+    while more:
+        buffer = spare.pop() if spare else bytearray(size + size // 4)
+        filled = len(pending)
+        if len(buffer) < filled + size // 2 + len(tail):
+            buffer = buffer + bytes(filled + size)  # a new one: of this one others may still hold a view
+        buffer[:filled] = pending
+        cut = 0
+        while more and not cut:
+            more, filled = _fill(stream, buffer, filled, len(buffer) - len(tail))
+            cut = buffer.rfind(b"\n", 0, filled) + 1
+            if more and not cut:
+                if filled > LONGEST_LINE + size:
+                    filled -= size
+                else:
+                    buffer = buffer + bytes(len(buffer))
+        if not more:
+            cut = filled
+        pending = bytes(memoryview(buffer)[cut:filled])
+        buffer[cut : cut + len(tail)] = tail
+        first = len(BOM) if begins and buffer.startswith(BOM) else 0
+        begins = False
+        if cut > first:
+            yield memoryview(buffer)[first : cut + len(tail)]
+
+
+def _fill(stream: BinaryIO, buffer: bytearray, filled: int, stop: int) -> tuple[bool, int]:
+    """Read until a buffer is filled up to `stop`: (whether the stream may go on, bytes in the buffer)."""
+    with memoryview(buffer) as view:
+        while filled < stop:
+            count = stream.readinto(view[filled:stop])  # type: ignore[attr-defined]
+            if not count:
+                return False, filled
+            filled += count
+    return True, filled
 
 
 class DocumentReader(Reader):

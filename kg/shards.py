@@ -1,14 +1,14 @@
-"""One dump read into numbers: a shard, with ids of its own, on disk; and shards joined into one.
+"""What was read of a dump, in numbers on disk: shards, each with names of its own.
 
-A shard is finished when its `shard.json` is there, and depends on nothing but its dump and the policy, so shards can be
-made by several processes and kept when a build is interrupted.
+A shard is finished when its `shard.json` is there, and depends on nothing but its dump and the policy, so shards are
+kept when a build is interrupted. One dump may have several, one for each thread that read it.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kg.literals import IRI_VALUE, one_array, speaks
+from kg.assemble import Run
+from kg.literals import IRI_VALUE, speaks
 from kg.predicates import Predicates
 from kg.rdf import FORMULA, QUOTED, Statement
-from kg.storage import read_arrow, read_json, write_arrow, write_json
+from kg.storage import read_json, write_json
+from kg.strings import PADDING
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Kind = tuple["str | None", "str | None"]
+"""(datatype, language) of a literal."""
 BATCH = 1 << 12
 """Rows written at once: few enough that the garbage collector does not walk over them again and again."""
 DONE = "shard.json"
@@ -56,94 +60,172 @@ class Tally:
     skipped: dict[str, int] = field(default_factory=dict)
     counted: dict[str, int] = field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls, policy: Policy, statements: int, *, quoted: int, foreign: int, in_graphs: int, formulas: int = 0
+    ) -> Tally:
+        """The counters by their names in `meta.json`."""
+        dropped = policy.named_graphs == "drop"
+        skipped = {
+            "quoted statement": quoted,
+            "formula": formulas,
+            "language": foreign,
+            "named graph": in_graphs if dropped else 0,
+        }
+        return cls(statements, nonzero(skipped), nonzero({"in named graphs": 0 if dropped else in_graphs}))
+
 
 class Codes(defaultdict[Any, int]):
-    """Numbers for keys in the order in which they are first asked for; None is -1."""
+    """Numbers for keys in the order in which they are first asked for."""
 
     def __init__(self) -> None:
         super().__init__(count().__next__)
 
-    def names(self) -> list[str]:
-        return [key for key in self if key is not None]
+    def keys_and_starts(self) -> Keys:
+        """The keys, which are strings, one behind the other."""
+        encoded = [key.encode() for key in self]
+        starts = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(key) for key in encoded], out=starts[1:])
+        return np.frombuffer(b"".join(encoded) + bytes(PADDING), np.uint8), starts
 
 
-def write_shard(folder: Path, statements: Iterable[Statement], policy: Policy) -> Tally:
-    """Number the statements and write them to `folder`; `finish_shard` makes the shard count."""
-    import pyarrow as pa
+class Part:
+    """Statements in whatever numbers their reader gives, and then what the numbers stand for."""
 
-    folder.mkdir(parents=True, exist_ok=True)
-    entities, relations, predicates, datatypes, languages = (Codes() for _ in range(5))
-    datatypes[None] = languages[None] = -1
+    def __init__(self) -> None:
+        self._edges, self._literals, self._values = bytearray(), bytearray(), bytearray()
+        self._names: dict[str, Keys] = {}
+        self._kinds: list[Kind] = []
+
+    def edges(self, rows: np.ndarray) -> None:
+        """(n, 3) int32: subject, predicate, object."""
+        self._edges += _bytes(rows)
+
+    def literals(self, rows: np.ndarray, values: np.ndarray | bytes) -> None:
+        """(n, 4) int32: subject, predicate, kind, length of the value; and the bytes of the values."""
+        self._literals += _bytes(rows)
+        self._values += values if isinstance(values, bytes) else _bytes(values)
+
+    def finish(self, entities: Keys, predicates: Keys, kinds: Sequence[Kind]) -> Part:
+        """Say what the numbers stand for."""
+        self._names = {"entities": entities, "predicates": predicates}
+        self._kinds = list(kinds)
+        self._values += bytes(PADDING)
+        return self
+
+    def run(self) -> Run:
+        """As `assemble` takes it."""
+        return _run(
+            self._names,
+            np.frombuffer(self._edges, np.int32),
+            np.frombuffer(self._literals, np.int32),
+            np.frombuffer(self._values, np.uint8),
+            self._kinds,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write it to a folder, for `read_part`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (data, starts) in self._names.items():
+            np.save(folder / f"{name}.npy", data, allow_pickle=False)
+            np.save(folder / f"{name}.starts.npy", starts, allow_pickle=False)
+        for name, held in (("edges", self._edges), ("literals", self._literals), ("values", self._values)):
+            (folder / f"{name}.bin").write_bytes(held)
+        write_json(folder / "kinds.json", self._kinds)
+
+
+Keys = tuple[np.ndarray, np.ndarray]
+"""(bytes, offsets) of strings."""
+
+
+def read_part(folder: Path) -> Run:
+    """What `Part.save` wrote, mapped."""
+    names = {
+        name: tuple(np.load(folder / f"{name}{end}.npy", mmap_mode="r") for end in ("", ".starts"))
+        for name in ("entities", "predicates")
+    }
+    edges, literals = (_map(folder / f"{name}.bin", np.int32) for name in ("edges", "literals"))
+    kinds = [(datatype, language) for datatype, language in read_json(folder / "kinds.json")]
+    return _run(names, edges, literals, _map(folder / "values.bin", np.uint8), kinds)
+
+
+def _run(
+    names: Mapping[str, Keys], edges: np.ndarray, literals: np.ndarray, values: np.ndarray, kinds: list[Kind]
+) -> Run:
+    literals = literals.reshape(-1, 4)
+    starts = np.zeros(len(literals) + 1, np.int64)
+    np.cumsum(literals[:, 3], out=starts[1:])
+    entities, predicates = _strings(*names["entities"]), _strings(*names["predicates"])
+    return Run(entities, predicates, edges.reshape(-1, 3), literals[:, :3], kinds, _strings(values, starts))
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What was read of a dump.
+
+    Attributes:
+        record: what it was made from, see `finished`; what only the end of reading can tell is there too.
+        runs: its statements, a run for each thread that read.
+    """
+
+    record: dict[str, Any]
+    tally: Tally
+    runs: Sequence[Run]
+
+    @classmethod
+    def open(cls, folder: Path) -> Shard:
+        """What `save_shard` wrote, mapped."""
+        value = read_json(folder / DONE)
+        return cls(value.pop("record"), Tally(**value), [read_part(part) for part in sorted(folder.glob("part-*"))])
+
+
+def save_shard(folder: Path, record: dict[str, Any], tally: Tally, parts: Sequence[Part]) -> None:
+    """Write a shard; it counts when the last of its files is there."""
+    for place, part in enumerate(parts):
+        part.save(folder / f"part-{place:03}")
+    write_json(folder / DONE, {"record": record, **asdict(tally)})
+
+
+def number_statements(statements: Iterable[Statement], policy: Policy) -> tuple[Tally, Part]:
+    """Number statements, one by one."""
+    part = Part()
+    entities, predicates, kinds = Codes(), Codes(), Codes()
     images = frozenset(policy.predicates.image)
     filtered = policy.languages is not None
     drop_graphs = policy.named_graphs == "drop"
     quoted = foreign = in_graphs = formulas = total = 0
+    edges, literals, values = array("i"), array("i"), bytearray()
 
-    edges = array("q")
-    rows: list[tuple[int, int, int, int, str]] = []
-    with (folder / "edges.bin").open("wb") as edge_file, pa.OSFile(str(folder / "literals.arrow"), "wb") as sink:
-        with pa.ipc.new_stream(sink, literal_schema()) as literals:
-            for subject, predicate, target, datatype, language, graph in statements:
-                total += 1
-                if graph is not None:
-                    if graph == FORMULA:
-                        formulas += 1
-                        continue
-                    in_graphs += 1
-                    if drop_graphs:
-                        continue
-                if datatype == IRI_VALUE and predicate not in images:
-                    edges.extend((entities[subject], relations[predicate], entities[target]))
-                    if len(edges) >= 3 * BATCH:
-                        edges.tofile(edge_file)
-                        del edges[:]
-                elif datatype == QUOTED:
-                    quoted += 1
-                elif filtered and not policy.speaks(language):
-                    foreign += 1
-                else:
-                    rows.append(
-                        (entities[subject], predicates[predicate], datatypes[datatype], languages[language], target)
-                    )
-                    if len(rows) >= BATCH:
-                        literals.write_batch(literal_batch(rows))
-                        rows.clear()
-            literals.write_batch(literal_batch(rows))
-        edges.tofile(edge_file)
-    for name, codes in (("entities", entities), ("relations", relations)):
-        write_arrow(folder / f"{name}.arrow", pa.table({"key": pa.array(codes.names(), pa.large_string())}))
-    names = {"predicate": predicates.names(), "datatype": datatypes.names(), "language": languages.names()}
-    write_json(folder / "codes.json", names)
-    skipped = {
-        "quoted statement": quoted,
-        "formula": formulas,
-        "language": foreign,
-        "named graph": in_graphs if drop_graphs else 0,
-    }
-    counted = {"in named graphs": 0 if drop_graphs else in_graphs}
-    return Tally(total, nonzero(skipped), nonzero(counted))
+    def flush() -> None:
+        part.edges(np.array(edges, np.int32))
+        part.literals(np.array(literals, np.int32), bytes(values))
+        del edges[:], literals[:], values[:]
 
-
-def literal_schema() -> pa.Schema:
-    """The columns of a shard's literals; all but the value are codes."""
-    import pyarrow as pa
-
-    codes = [(name, pa.int32()) for name in ("predicate", "datatype", "language")]
-    return pa.schema([("subject", pa.int64()), *codes, ("value", pa.large_string())])
-
-
-def literal_batch(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
-    """Rows of `literal_schema` as a batch."""
-    import pyarrow as pa
-
-    columns = zip(*rows, strict=True) if rows else ((),) * len(literal_schema())
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, literal_schema(), strict=True)]
-    return pa.record_batch(arrays, schema=literal_schema())
-
-
-def finish_shard(folder: Path, record: dict[str, Any], tally: Tally) -> None:
-    """Mark a shard as whole; `record` says what it was made from."""
-    write_json(folder / DONE, {"record": record, **asdict(tally)})
+    for subject, predicate, target, datatype, language, graph in statements:
+        total += 1
+        if graph is not None:
+            if graph == FORMULA:
+                formulas += 1
+                continue
+            in_graphs += 1
+            if drop_graphs:
+                continue
+        if datatype == IRI_VALUE and predicate not in images:
+            edges.extend((entities[subject], predicates[predicate], entities[target]))
+        elif datatype == QUOTED:
+            quoted += 1
+        elif filtered and not policy.speaks(language):
+            foreign += 1
+        else:
+            value = target.encode()
+            values += value
+            literals.extend((entities[subject], predicates[predicate], kinds[datatype, language], len(value)))
+        if len(edges) + len(literals) >= 4 * BATCH:
+            flush()
+    flush()
+    part.finish(entities.keys_and_starts(), predicates.keys_and_starts(), list(kinds))
+    tally = Tally.of(policy, total, quoted=quoted, foreign=foreign, in_graphs=in_graphs, formulas=formulas)
+    return tally, part
 
 
 def finished(folder: Path, record: dict[str, Any]) -> bool:
@@ -157,53 +239,19 @@ def finished(folder: Path, record: dict[str, Any]) -> bool:
     return all(known.get(key) == value for key, value in record.items())
 
 
-def read_tally(folder: Path) -> tuple[dict[str, Any], Tally]:
-    """What `finish_shard` wrote."""
-    value = read_json(folder / DONE)
-    return value.pop("record"), Tally(**value)
-
-
-def join_shards(folders: Sequence[Path]) -> tuple[Any, Any, np.ndarray, pa.Table]:
-    """(entity keys, relation keys, triples, literals) over one numbering, as `kg.assemble.assemble` takes them."""
-    import pyarrow as pa
-
-    entity_keys, entity_ids = _join_keys([folder / "entities.arrow" for folder in folders])
-    relation_keys, relation_ids = _join_keys([folder / "relations.arrow" for folder in folders])
-    triples, literals = [], []
-    for folder, entities, relations in zip(folders, entity_ids, relation_ids, strict=True):
-        edges = np.fromfile(folder / "edges.bin", dtype=np.int64).reshape(-1, 3)
-        triples.append(np.column_stack((entities[edges[:, 0]], relations[edges[:, 1]], entities[edges[:, 2]])))
-        literals.append(_read_literals(folder, entities))
-    return entity_keys, relation_keys, np.concatenate(triples), pa.concat_tables(literals)
+def _bytes(rows: np.ndarray) -> memoryview | bytes:
+    return memoryview(rows.data).cast("B") if rows.size else b""
 
 
 def nonzero(counts: dict[str, int]) -> dict[str, int]:
     return {name: number for name, number in counts.items() if number}
 
 
-def _join_keys(files: Sequence[Path]) -> tuple[pa.LargeStringArray, list[np.ndarray]]:
-    """All keys, each once, and for every file the new ids of its own."""
+def _map(path: Path, dtype: type) -> np.ndarray:
+    return np.memmap(path, dtype, "r") if path.stat().st_size else np.empty(0, dtype)
+
+
+def _strings(data: np.ndarray, starts: np.ndarray) -> pa.LargeStringArray:
     import pyarrow as pa
 
-    arrays = [one_array(read_arrow(file)["key"]) for file in files]
-    encoded = pa.chunked_array(arrays, pa.large_string()).dictionary_encode()
-    if not encoded.num_chunks:
-        return pa.array([], pa.large_string()), [np.empty(0, dtype=np.int64) for _ in files]
-    ids = np.concatenate([np.asarray(chunk.indices) for chunk in encoded.chunks]).astype(np.int64)
-    ends = np.cumsum([len(array) for array in arrays])
-    return encoded.chunk(encoded.num_chunks - 1).dictionary, np.split(ids, ends[:-1])
-
-
-def _read_literals(folder: Path, entities: np.ndarray) -> pa.Table:
-    import pyarrow as pa
-
-    with pa.memory_map(str(folder / "literals.arrow"), "r") as source:
-        rows = pa.ipc.open_stream(source).read_all()
-    names = read_json(folder / "codes.json")
-    columns = {"subject": pa.array(entities[rows["subject"].to_numpy()]), "value": rows["value"]}
-    for name in ("predicate", "datatype", "language"):
-        codes = rows[name].to_numpy()
-        columns[name] = pa.DictionaryArray.from_arrays(
-            pa.array(codes, mask=codes < 0), pa.array(names[name], pa.large_string())
-        )
-    return pa.table(columns)
+    return pa.LargeStringArray.from_buffers(len(starts) - 1, pa.py_buffer(starts), pa.py_buffer(data))

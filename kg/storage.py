@@ -96,12 +96,29 @@ def write_arrow(path: Path, table: pa.Table) -> None:
     """Write a table as an uncompressed Arrow IPC file, which `read_arrow` maps without copying."""
     import pyarrow as pa
 
+    table = pa.table({name: trimmed(table[name]) for name in table.column_names}) if table.num_rows else table
     with (
         atomic_file(path) as partial,
         pa.OSFile(str(partial), "wb") as sink,
         pa.ipc.new_file(sink, table.schema) as writer,
     ):
         writer.write_table(table)
+
+
+def trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Strings without what their buffers hold behind the last one, so that equal tables make equal files."""
+    import pyarrow as pa
+
+    def exact(chunk: pa.LargeStringArray) -> pa.LargeStringArray:
+        valid, offsets, data = chunk.buffers()
+        if chunk.offset or data is None:
+            return chunk
+        stop = int.from_bytes(offsets[8 * len(chunk) : 8 * len(chunk) + 8].to_pybytes(), "little")
+        return pa.LargeStringArray.from_buffers(len(chunk), offsets, data[:stop], valid)
+
+    if not pa.types.is_large_string(column.type):
+        return column
+    return pa.chunked_array([exact(chunk) for chunk in column.chunks], column.type)
 
 
 def read_arrow(path: Path) -> pa.Table:

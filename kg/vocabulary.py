@@ -10,7 +10,9 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from kg.arrays import id_type
 from kg.errors import InputError
+from kg.strings import MANY, replaced, take
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +32,21 @@ def local_name(key: str) -> str:
     end = key.rstrip("/#:")
     name = end[max(end.rfind("/"), end.rfind("#"), end.rfind(":")) + 1 :]
     return unquote(name).replace("_", " ").strip() or key
+
+
+def local_names(keys: pa.LargeStringArray) -> pa.LargeStringArray:
+    """`local_name` of every key."""
+    if len(keys) < MANY:
+        import pyarrow as pa
+
+        return pa.array([local_name(key) for key in keys.to_pylist()], pa.large_string())
+    from kg import folding
+    from kg.interning import bytes_of, strings_of
+
+    data, ends, hard = folding.local_names(*bytes_of(keys))
+    places = np.flatnonzero(hard)
+    texts = [local_name(key) for key in take(keys, places).to_pylist()]
+    return replaced(strings_of(data, ends, len(keys)), places, texts)
 
 
 def fold(name: str) -> str:
@@ -64,6 +81,11 @@ class Vocabulary:
 
         array = pa.array(keys, pa.large_string())
         return cls(array, np.asarray(pc.sort_indices(array)).astype(np.int64), kind)
+
+    @classmethod
+    def ascending(cls, keys: pa.LargeStringArray, kind: str = "entity") -> Vocabulary:
+        """A vocabulary of keys that are in ascending order already."""
+        return cls(keys, np.arange(len(keys), dtype=id_type(len(keys))), kind)
 
     def __len__(self) -> int:
         return len(self.array)

@@ -317,9 +317,9 @@ def test_finished_dumps_are_used_again(tmp_path: Path, monkeypatch: pytest.Monke
     read: list[str] = []
     from kg.build import read_dump
 
-    def recorded(task, *rest):  # type: ignore[no-untyped-def]
+    def recorded(task, *rest, **options):  # type: ignore[no-untyped-def]
         read.append(Path(task.path).name)
-        return read_dump(task, *rest)
+        return read_dump(task, *rest, **options)
 
     write(dumps[1], [*LINES[1::2], f"<{E}z> <{E}p> <{E}z> ."])
     monkeypatch.setattr("kg.build.read_dump", recorded)

@@ -76,6 +76,9 @@ class Trickle(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         return self.inner.read(min(size, 7) if size >= 0 else 7)
 
+    def readinto(self, buffer: Any, /) -> int:
+        return self.inner.readinto(memoryview(buffer)[:7])
+
     def readline(self, size: int | None = -1, /) -> bytes:
         return self.inner.readline(-1 if size is None else size)
 

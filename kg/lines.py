@@ -1,0 +1,281 @@
+"""The fast lane: line formats into numbers, by several threads, as `kg.rdf` would read them one by one."""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+
+from kg.interning import USED, Table, intern, with_scope
+from kg.literals import IRI_VALUE
+from kg.rdf import QUOTED, LineReader, Reject, Statement, line_blocks
+from kg.scanning import (
+    EDGES,
+    FOREIGN,
+    FROM,
+    IN_GRAPHS,
+    KIND_FOREIGN,
+    KIND_INVALID,
+    KIND_KEPT,
+    LINES,
+    LITERALS,
+    PAUSE,
+    PAUSE_DONE,
+    PAUSE_ENTITIES,
+    PAUSE_GRAPHS,
+    PAUSE_KIND,
+    PAUSE_PREDICATES,
+    REST,
+    STATEMENTS,
+    TO,
+    VALUES,
+    Output,
+    Tables,
+    scan,
+)
+from kg.shards import Kind, Part, Policy, Tally
+from kg.strings import PADDING
+
+BLOCK = 1 << 22
+TAIL = b'\n>"' + bytes(61)
+"""What stands behind a block, so that the compiled loop's searches end."""
+COUNTED = ("statements", "graphs", "foreign", "quoted")
+SAMPLE = b'<x:s> <x:p> ""%s .'
+Refusal = tuple[int, str]
+"""(line in its block, reason)."""
+
+
+@dataclass
+class Scanner:
+    """Reads blocks of lines into numbers of its own.
+
+    Args:
+        reader: the full reader of the same syntax, for lines that are not plain.
+        part: where edges and literals go.
+        policy: what is kept.
+        scope: put in front of blank nodes' labels.
+    """
+
+    reader: LineReader
+    part: Part
+    policy: Policy
+    scope: str = ""
+    entities: Table = field(default_factory=lambda: Table.empty(1 << 16))
+    predicates: Table = field(default_factory=lambda: Table.empty(1 << 10))
+    graphs: Table = field(default_factory=lambda: Table.empty(1 << 8))
+    kinds: Table = field(default_factory=lambda: Table.empty(1 << 10))
+    meanings: list[Kind] = field(default_factory=list)
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("statements", "graphs", "foreign", "quoted"), 0)
+    )
+
+    def __post_init__(self) -> None:
+        self._output = Output.of(BLOCK)
+        self._status = np.zeros(len(self.kinds.starts), np.uint8)
+        self._numbers: dict[Kind, int] = {}
+        self._images = tuple(dict.fromkeys(self.policy.predicates.image))
+        self._drop = self.policy.named_graphs == "drop"
+        self._quads = self.reader.format_name == "N_QUADS"
+        self._learn(b"", (None, None), KIND_KEPT)
+        self._learn(b"<>", (IRI_VALUE, None), KIND_KEPT)
+        for predicate in self._images:
+            self.predicates, _ = intern(self.predicates, predicate.encode())
+
+    def scan(self, block: memoryview) -> tuple[int, list[Refusal]]:
+        """Take the lines of a block, which ends with `TAIL`; returns how many there were, and what was refused."""
+        data, stop = np.frombuffer(block, np.uint8), len(block) - len(TAIL)
+        if len(self._output.values) < stop + 64:
+            self._output = Output.of(stop)
+        out, place, refused = self._output, 0, []
+        out.state[:] = 0
+        while True:
+            tables = Tables(self.entities, self.predicates, self.graphs, self.kinds, self._status, len(self._images))
+            place = scan(data, place, stop, tables, out, self._quads, self._drop)
+            refused += self._flush(data)
+            pause = out.state[PAUSE]
+            if pause == PAUSE_DONE:
+                break
+            if pause == PAUSE_ENTITIES:
+                self.entities = self.entities.grown()
+            elif pause == PAUSE_PREDICATES:
+                self.predicates = self.predicates.grown()
+            elif pause == PAUSE_GRAPHS:
+                self.graphs = self.graphs.grown()
+            elif pause == PAUSE_KIND:
+                self._meet(data[out.state[FROM] : out.state[TO]].tobytes())
+        self.counts["statements"] += int(out.state[STATEMENTS])
+        self.counts["graphs"] += int(out.state[IN_GRAPHS])
+        self.counts["foreign"] += int(out.state[FOREIGN])
+        return int(out.state[LINES]), refused
+
+    def _flush(self, data: np.ndarray) -> list[Refusal]:
+        """Hand on what is in the output and parse the lines that the loop did not take."""
+        out = self._output
+        edges, literals, values, rest = out.state[[EDGES, LITERALS, VALUES, REST]].tolist()
+        if edges:
+            self.part.edges(out.edges[:edges])
+        if literals:
+            self.part.literals(out.literals[:literals], out.values[:values])
+        refused = self._parse(data, out.rest[:rest].tolist()) if rest else []
+        out.state[[EDGES, LITERALS, VALUES, REST]] = 0
+        return refused
+
+    def _parse(self, data: np.ndarray, rest: list[list[int]]) -> list[Refusal]:
+        refused: list[Refusal] = []
+
+        def reject(line: int | None, reason: str) -> None:
+            refused.append((line or 0, reason))
+
+        lines = [data[start:stop].tobytes() for start, stop, _ in rest]
+        numbers = [number for _, _, number in rest]
+        edges: list[tuple[int, int, int]] = []
+        literals: list[tuple[int, int, int, int]] = []
+        values: list[bytes] = []
+        for statement in self.reader.parse_lines(lines, numbers, reject=reject):
+            self._take(statement, edges, literals, values)
+        if edges:
+            self.part.edges(np.array(edges, np.int32))
+        if literals:
+            self.part.literals(np.array(literals, np.int32), np.frombuffer(b"".join(values), np.uint8))
+        return refused
+
+    def _take(
+        self,
+        statement: Statement,
+        edges: list[tuple[int, int, int]],
+        literals: list[tuple[int, int, int, int]],
+        values: list[bytes],
+    ) -> None:
+        """One statement that was parsed in full, by the rules of the compiled loop."""
+        subject, predicate, target, datatype, language, graph = statement
+        self.counts["statements"] += 1
+        if graph is not None:
+            self.counts["graphs"] += 1
+            if self._drop:
+                return
+        image = predicate in self._images
+        if datatype == QUOTED:
+            self.counts["quoted"] += 1
+        elif datatype != IRI_VALUE and not self.policy.speaks(language):
+            self.counts["foreign"] += 1
+        elif datatype == IRI_VALUE and not image:
+            edges.append((self._entity(subject), self._predicate(predicate), self._entity(target)))
+        else:
+            if image and target.startswith("_:") and datatype == IRI_VALUE:
+                target = scoped(target, self.scope)
+            value = target.encode()
+            row = (self._entity(subject), self._predicate(predicate), self._kind((datatype, language)), len(value))
+            literals.append(row)
+            values.append(value)
+
+    def _entity(self, key: str) -> int:
+        self.entities, number = intern(self.entities, key.encode())
+        return number
+
+    def _predicate(self, key: str) -> int:
+        self.predicates, number = intern(self.predicates, key.encode())
+        return number
+
+    def _kind(self, kind: Kind) -> int:
+        number = self._numbers.get(kind)
+        if number is None:
+            # No line can bring this suffix: a language tag has no blank, a datatype no two brackets.
+            number = self._learn(f" {kind}".encode(), kind, KIND_KEPT)
+        return number
+
+    def _meet(self, suffix: bytes) -> None:
+        """Learn what a new suffix of literals means, from the parser itself."""
+        found = list(self.reader.parse_lines([SAMPLE % suffix], [0], reject=lambda line, reason: None))
+        if not found:
+            self._learn(suffix, (None, None), KIND_INVALID)
+            return
+        kind = (found[0].datatype, found[0].language)
+        self._learn(suffix, kind, KIND_KEPT if self.policy.speaks(kind[1]) else KIND_FOREIGN)
+
+    def _learn(self, suffix: bytes, kind: Kind, status: int) -> int:
+        self.kinds, number = intern(self.kinds, suffix)
+        if len(self._status) < len(self.kinds.starts):
+            self._status = np.resize(self._status, len(self.kinds.starts))
+        self._status[number] = status
+        self.meanings.append(kind)
+        self._numbers.setdefault(kind, number)
+        return number
+
+    def finish(self) -> Part:
+        """The part, with what its numbers stand for."""
+        names = [_used(table) for table in (self.entities, self.predicates)]
+        if self.scope:
+            names[0] = with_scope(*names[0], np.frombuffer(self.scope.encode() + bytes(PADDING), np.uint8))
+        return self.part.finish(names[0], names[1], self.meanings)
+
+
+def scan_dump(
+    stream: BinaryIO, reader: LineReader, policy: Policy, reject: Reject, scope: str, threads: int
+) -> tuple[Tally, list[Part]]:
+    """Number the statements of a dump of lines, in a part for each thread."""
+    scanners = [Scanner(reader, Part(), policy, scope) for _ in range(threads)]
+    scan_stream(stream, scanners, reject)
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(Scanner.finish, scanners))
+    counts = {name: sum(scanner.counts[name] for scanner in scanners) for name in scanners[0].counts}
+    tally = Tally.of(
+        policy,
+        counts["statements"],
+        quoted=counts["quoted"],
+        foreign=counts["foreign"],
+        in_graphs=counts["graphs"],
+    )
+    return tally, parts
+
+
+def _used(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    return table.arena[: table.state[USED] + PADDING], table.starts[: len(table) + 1]
+
+
+def scoped(key: str, scope: str) -> str:
+    """A blank node's key with a scope in front of its label."""
+    return f"_:{scope}{key[2:]}"
+
+
+def scan_stream(stream: BinaryIO, scanners: Sequence[Scanner], reject: Reject) -> None:
+    """Read a stream of lines, a thread for each scanner; refusals come in the order of lines."""
+    before = 0
+
+    def settle(lines: int, refused: list[Refusal]) -> None:
+        nonlocal before
+        for line, reason in refused:
+            reject(before + line + 1, reason)
+        before += lines
+
+    spare: list[bytearray] = []
+    blocks = line_blocks(stream, BLOCK, TAIL, spare)
+    if len(scanners) == 1:
+        for block in blocks:
+            settle(*scanners[0].scan(block))
+            spare.append(block.obj)  # type: ignore[arg-type]
+        return
+    free: queue.SimpleQueue[Scanner] = queue.SimpleQueue()
+    for scanner in scanners:
+        free.put(scanner)
+
+    def work(block: memoryview) -> tuple[int, list[Refusal]]:
+        scanner = free.get()
+        try:
+            return scanner.scan(block)
+        finally:
+            free.put(scanner)
+            spare.append(block.obj)  # type: ignore[arg-type]
+
+    waiting: deque[Future[tuple[int, list[Refusal]]]] = deque()
+    with ThreadPoolExecutor(len(scanners)) as pool:
+        for block in blocks:
+            waiting.append(pool.submit(work, block))
+            while len(waiting) > 2 * len(scanners):
+                settle(*waiting.popleft().result())
+        for left in waiting:
+            settle(*left.result())

@@ -1,0 +1,198 @@
+"""Strings by the million: sorted, merged and gathered by compiled loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from kg.strings import PADDING
+from kg.words import big_endian, copy_bytes, put_word, word_at
+
+FEW = 12
+"""Below so many, strings are put in order one by one."""
+LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+@njit(inline="always")
+def key_word(data: Any, place: Any, stop: Any) -> Any:
+    """The next eight bytes as a word in their order, zeros behind the end."""
+    left = stop - place
+    if left <= 0:
+        return np.uint64(0)
+    word = big_endian(word_at(data, place))
+    return word if left >= 8 else word & ~(LAST >> np.uint64(8 * left))
+
+
+@njit(inline="always")
+def precedes(data: Any, starts: Any, i: Any, j: Any, depth: Any) -> Any:
+    """Whether string i comes before string j; both begin with the same `depth` bytes."""
+    p, q = starts[i] + depth, starts[j] + depth
+    p_stop, q_stop = starts[i + 1], starts[j + 1]
+    while p < p_stop and q < q_stop:
+        left, right = key_word(data, p, p_stop), key_word(data, q, q_stop)
+        if left != right:
+            return left < right
+        p += 8
+        q += 8
+    return p_stop - starts[i] < q_stop - starts[j]
+
+
+@njit
+def insertion_sort(data: Any, starts: Any, order: Any, low: Any, high: Any, depth: Any) -> None:
+    for place in range(low + 1, high):
+        moved = order[place]
+        gap = place
+        while gap > low and precedes(data, starts, moved, order[gap - 1], depth):
+            order[gap] = order[gap - 1]
+            gap -= 1
+        order[gap] = moved
+
+
+@njit
+def sort_stretch(data: Any, starts: Any, order: Any, words: Any, low: Any, high: Any) -> None:
+    """Put `order[low:high]` in order: quicksort by eight bytes at a time, those alike by the next eight.
+
+    Source: Bentley and Sedgewick 1997, "Fast algorithms for sorting and searching strings", section 3.
+    """
+    stack = [(low, high, np.int64(0), True)]
+    while stack:
+        low, high, depth, fresh = stack.pop()
+        if high - low < FEW:
+            insertion_sort(data, starts, order, low, high, depth)
+            continue
+        if fresh:
+            for place in range(low, high):
+                number = order[place]
+                words[place] = key_word(data, starts[number] + depth, starts[number + 1])
+        step = (high - low) // 8
+        a, b, c = words[low + step], words[low + 4 * step], words[low + 7 * step]
+        pivot = max(min(a, b), min(max(a, b), c))
+        lower, place, upper = low, low, high
+        while place < upper:
+            word = words[place]
+            if word < pivot:
+                words[place], words[lower] = words[lower], word
+                order[place], order[lower] = order[lower], order[place]
+                lower += 1
+                place += 1
+            elif word > pivot:
+                upper -= 1
+                words[place], words[upper] = words[upper], word
+                order[place], order[upper] = order[upper], order[place]
+            else:
+                place += 1
+        stack.append((low, lower, depth, False))
+        stack.append((upper, high, depth, False))
+        # Of those that look alike so far, the ones that end here come first, the shorter before the longer.
+        ended = lower
+        for place in range(lower, upper):
+            number = order[place]
+            if starts[number + 1] - starts[number] <= depth + 8:
+                order[place], order[ended] = order[ended], number
+                ended += 1
+        insertion_sort(data, starts, order, lower, ended, depth)
+        stack.append((ended, upper, depth + 8, True))
+
+
+@njit(cache=True, nogil=True)
+def sorted_order(data: Any, starts: Any) -> Any:
+    """The numbers of the strings in the order of their bytes."""
+    count = len(starts) - 1
+    order = np.arange(count)
+    sort_stretch(data, starts, order, np.empty(count, np.uint64), 0, count)
+    return order
+
+
+@njit(cache=True, nogil=True)
+def sort_groups(data: Any, starts: Any, order: Any, bounds: Any) -> None:
+    """Put each stretch `order[bounds[i, 0] : bounds[i, 1]]` in the order of its strings."""
+    words = np.empty(len(order), np.uint64)
+    for group in range(len(bounds)):
+        sort_stretch(data, starts, order, words, bounds[group, 0], bounds[group, 1])
+
+
+@njit(cache=True, nogil=True)
+def repeats(data: Any, starts: Any, order: Any) -> Any:
+    """(n,) bool: whether each string of the order equals the one before it."""
+    same = np.zeros(len(order), np.bool_)
+    for place in range(1, len(order)):
+        i, j = order[place - 1], order[place]
+        p, q = starts[i], starts[j]
+        length = starts[i + 1] - p
+        if length != starts[j + 1] - q:
+            continue
+        same[place] = True
+        for step in range(0, length, 8):
+            if key_word(data, p + step, p + length) != key_word(data, q + step, q + length):
+                same[place] = False
+                break
+    return same
+
+
+@njit(cache=True, nogil=True)
+def offsets_of(lengths: Any, order: Any) -> Any:
+    """(n + 1,) where strings of these lengths begin, one behind the other in this order, and the last one's end."""
+    offsets = np.empty(len(order) + 1, np.int64)
+    offsets[0] = 0
+    for place in range(len(order)):
+        offsets[place + 1] = offsets[place] + lengths[order[place]]
+    return offsets
+
+
+@njit(cache=True, nogil=True)
+def gather(data: Any, starts: Any, first: Any, order: Any, offsets: Any, held: Any, low: Any, high: Any) -> None:
+    """Copy strings to their places in `held`: those of `order[low:high]` that `starts` knows, its own number 0 being
+    `first` in the order. Nothing behind `offsets[high]` is touched, so that several threads may do a stretch each."""
+    count = len(starts) - 1
+    for place in range(low, high):
+        number = order[place] - first
+        if 0 <= number < count:
+            start, stop, target = starts[number], starts[number + 1], offsets[place]
+            while start + 8 <= stop:
+                put_word(held, target, word_at(data, start))
+                start += 8
+                target += 8
+            while start < stop:
+                held[target] = data[start]
+                start += 1
+                target += 1
+
+
+@njit(cache=True, nogil=True)
+def merge_two(left: Any, left_starts: Any, right: Any, right_starts: Any) -> Any:
+    """Two sorted lists of strings, unique in each, as one: (bytes, offsets, places of the left's, of the right's)."""
+    n, m = len(left_starts) - 1, len(right_starts) - 1
+    held = np.empty(left_starts[n] + right_starts[m] + PADDING, np.uint8)
+    offsets = np.zeros(n + m + 1, np.int64)
+    of_left, of_right = np.empty(n, np.int64), np.empty(m, np.int64)
+    i = j = count = 0
+    while i < n or j < m:
+        order = -1 if j == m else 1 if i == n else 0
+        if order == 0:
+            p, q, p_stop, q_stop = left_starts[i], right_starts[j], left_starts[i + 1], right_starts[j + 1]
+            while order == 0 and p < p_stop and q < q_stop:
+                a, b = key_word(left, p, p_stop), key_word(right, q, q_stop)
+                if a != b:
+                    order = -1 if a < b else 1
+                p += 8
+                q += 8
+            if order == 0:
+                longer = (p_stop - left_starts[i]) - (q_stop - right_starts[j])
+                order = -1 if longer < 0 else 1 if longer > 0 else 0
+        if order <= 0:
+            copy_bytes(left, left_starts[i], left_starts[i + 1], held, offsets[count])
+            offsets[count + 1] = offsets[count] + left_starts[i + 1] - left_starts[i]
+            of_left[i] = count
+            i += 1
+        else:
+            copy_bytes(right, right_starts[j], right_starts[j + 1], held, offsets[count])
+            offsets[count + 1] = offsets[count] + right_starts[j + 1] - right_starts[j]
+        if order >= 0:
+            of_right[j] = count
+            j += 1
+        count += 1
+    used = offsets[count]
+    held[used : used + PADDING] = 0
+    return held[: used + PADDING].copy(), offsets[: count + 1].copy(), of_left, of_right

@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 from kg.arrays import Adjacency
 from kg.assemble import assemble
-from kg.compression import STDIN, Dump, compression_of_file
+from kg.compression import STDIN, Dump, open_dump
 from kg.directory import fill_directory, is_graph_directory
 from kg.dumps import find_dumps, reader_of
 from kg.errors import InputError, nearest
@@ -197,13 +197,12 @@ def read_dump(
     reader = reader_of(task.path, task.syntax)
     base = task.base or f"file:///{Path(task.path).name}"
     rejected = 0
-    plain = task.path != STDIN and compression_of_file(task.path) is None
     with (
         ThreadPoolExecutor(1) as aside,
-        Dump(task.path, on_bytes, hashes=not plain) as dump,
+        open_dump(task.path, on_bytes, threads) as dump,
         (task.folder / REJECTED).open("w", encoding="utf-8") as listing,
     ):
-        hashing = aside.submit(sha256_file, Path(task.path)) if plain else None
+        hashing = aside.submit(sha256_file, Path(task.path)) if task.path != STDIN else None
 
         def reject(line: int | None, reason: str) -> None:
             nonlocal rejected
@@ -228,7 +227,8 @@ def read_dump(
             parts = [part]
         while stream.read(1 << 20):
             pass
-        source = Source(task.path, dump.size, hashing.result() if hashing else dump.sha256, tally.statements)
+        digest = hashing.result() if hashing is not None else cast(Dump, dump).sha256
+        source = Source(task.path, dump.size, digest, tally.statements)
     record = {**record, "rejected": rejected, "source": asdict(source)}
     if keep:
         save_shard(task.folder, record, tally, parts)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from kg.bzip2 import Bzip2Blocks
 from kg.errors import InputError
 
 if TYPE_CHECKING:
@@ -161,6 +162,14 @@ def compression_of(head: bytes) -> str | None:
     return "zstd" if skippable or head[:4] == b"\x28\xb5\x2f\xfd" else None
 
 
+def open_dump(path: str, on_bytes: Callable[[int], None] | None, threads: int) -> Dump | Bzip2Blocks:
+    """The decompressed bytes of a dump, by several threads where that can be; a file is not hashed."""
+    if threads > 1 and path != STDIN and compression_of_file(path) == "bzip2":
+        most = max(MIN_BOUNDED, MAX_EXPANSION * Path(path).stat().st_size)
+        return Bzip2Blocks(path, threads, most, on_bytes)
+    return Dump(path, on_bytes, hashes=path == STDIN)
+
+
 def compression_of_file(path: str) -> str | None:
     """`compression_of` a file's first bytes."""
     with _open(path) as file:
@@ -178,6 +187,14 @@ def _open(path: str) -> BinaryIO:
         raise InputError(f"{path}: {error.strerror}") from None
 
 
+def _gzip() -> Any:
+    try:
+        from isal import isal_zlib
+    except ImportError:  # there is no build of it for every machine
+        return zlib.decompressobj(wbits=31)
+    return isal_zlib.decompressobj(wbits=31)
+
+
 def _zstd() -> Any:
     import zstandard
 
@@ -185,7 +202,7 @@ def _zstd() -> Any:
 
 
 DECODERS: dict[str, Callable[[], Any]] = {
-    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "gzip": _gzip,
     "bzip2": bz2.BZ2Decompressor,
     "xz": lzma.LZMADecompressor,
     "zstd": _zstd,

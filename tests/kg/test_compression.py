@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg import InputError
-from kg.compression import Dump, compression_of
+from kg.bzip2 import Bzip2Blocks
+from kg.compression import Dump, compression_of, open_dump
 
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
@@ -137,3 +138,42 @@ def test_any_bytes_in_any_pieces(
 
 def test_plain_text_is_no_compression() -> None:
     assert compression_of(b"") is None and compression_of(b"B") is None and compression_of(b"<urn:a>") is None
+
+
+# bzip2 by several threads
+
+
+@pytest.fixture
+def bzip2_blocks(tmp_path: Path) -> Callable[[bytes], bytes]:
+    def read(stored: bytes) -> bytes:
+        path = tmp_path / "d.nt.bz2"
+        path.write_bytes(stored)
+        with open_dump(str(path), None, 2) as dump:
+            assert isinstance(dump, Bzip2Blocks) and dump.size == len(stored)
+            return dump.read()
+
+    return read
+
+
+def test_blocks_side_by_side(bzip2_blocks: Callable[[bytes], bytes]) -> None:
+    for parts in ([DATA], [DATA, b"", DATA * 3, b"end"], [b""], [b"", b"x"]):
+        assert bzip2_blocks(b"".join(map(bz2.compress, parts))) == b"".join(parts)
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.9, -1, -10])
+def test_blocks_are_whole_or_refused(cut: float, bzip2_blocks: Callable[[bytes], bytes]) -> None:
+    whole = bz2.compress(DATA)
+    broken = whole[: int(len(whole) * cut) if isinstance(cut, float) else cut]
+    for stored in (broken, whole + broken, whole + b"BZh9", whole + b"nothing"):
+        with pytest.raises(InputError, match="truncated or corrupt"):
+            bzip2_blocks(stored)
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    with pytest.raises(InputError, match="truncated or corrupt"):
+        bzip2_blocks(bytes(flipped))
+
+
+def test_a_bomb_of_blocks(bzip2_blocks: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kg.compression.MIN_BOUNDED", 1 << 20)
+    with pytest.raises(InputError, match="refused as a bomb"):
+        bzip2_blocks(bz2.compress(bytes(1 << 25)))

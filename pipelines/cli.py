@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pipelines.ask import ask
+from pipelines.bench import app as bench_app
 from pipelines.build_kg import build_kg
 from pipelines.compare import compare
 from pipelines.demo import demo
@@ -44,6 +45,7 @@ app.command("report")(report)
 app.command("recipes")(recipes)
 app.command("tasks")(tasks)
 app.command("parts")(parts)
+app.add_typer(bench_app, name="bench")
 
 
 def main() -> None:

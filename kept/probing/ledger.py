@@ -22,8 +22,13 @@ def record(results: Results, path: Path, name: str) -> Path:
     >>> "## demo" in page.read_text()
     True
     """
+    return write_section(path, name, results.run, figures(results.rows))
+
+
+def write_section(path: Path, name: str, run: Mapping[str, Any], body: str) -> Path:
+    """Write a section of a page: what made the figures (see `describe_run`), and the body."""
     page = path.read_text(encoding="utf-8") if path.exists() else TITLE
-    section = f"## {name}\n\n{made_by(results.run)}\n{figures(results.rows)}".rstrip() + "\n"
+    section = f"## {name}\n\n{made_by(run)}\n{body}".rstrip() + "\n"
     older = re.compile(rf"^## {re.escape(name)}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
     if older.search(page):
         page = older.sub(lambda _: section + "\n", page, count=1)

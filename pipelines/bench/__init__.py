@@ -1,0 +1,10 @@
+"""`kept bench`: KEPT beside its peers, side by side in one run."""
+
+from __future__ import annotations
+
+import typer
+
+from pipelines.bench.kg import bench_kg
+
+app = typer.Typer(help="Measure KEPT beside its peers, side by side in one run.", no_args_is_help=True)
+app.command("kg")(bench_kg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
@@ -19,6 +19,10 @@ from kg.vocabulary import NameIndex, Vocabulary, local_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+MANY_PAIRS = 1 << 24
+"""With more pairs of predicate and kind than these there is no table of them all."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,11 @@ class Parts:
                 object.__setattr__(self, "known_names", name_index(self.entities, self.literals))
         assert self.known_names is not None
         return self.known_names
+
+    @property
+    def statements(self) -> int:
+        """How many triples and literals there are."""
+        return len(self.triples) + len(self.literals) + len(self.relations.literals)
 
     def vocabulary_hash(self) -> str:
         """The hash of everything but the triples."""
@@ -92,42 +101,121 @@ class Run:
     values: pa.LargeStringArray
 
 
-def assemble(runs: Sequence[Run], predicates: Predicates, threads: int = 1) -> Parts:
+@dataclass(frozen=True)
+class Joined:
+    """Runs over one numbering.
+
+    Attributes:
+        keys, predicate_keys: of all runs, each once, ascending.
+        places, predicate_places: for each run, the places of its own in them.
+        gone: the places of keys that are no entities of their own any more.
+    """
+
+    runs: Sequence[Run]
+    keys: pa.LargeStringArray
+    places: Sequence[np.ndarray]
+    predicate_keys: pa.LargeStringArray
+    predicate_places: Sequence[np.ndarray]
+    gone: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], threads: int = 1) -> Joined:
+        """Number the keys of all runs."""
+        keys, places = merge([run.entities for run in runs], threads)
+        return cls(runs, keys, places, *merge([run.predicates for run in runs], threads))
+
+    def edges(self) -> Iterator[np.ndarray]:
+        """(E, 3) of each run, over the one numbering."""
+        for run, ours, theirs in zip(self.runs, self.places, self.predicate_places, strict=True):
+            yield np.column_stack((ours[run.edges[:, 0]], theirs[run.edges[:, 1]], ours[run.edges[:, 2]]))
+
+    def literals(self, threads: int = 1) -> LiteralRows:
+        """Those of all runs, one behind the other."""
+        import pyarrow as pa
+
+        legend: dict[Meaning, int] = {}
+
+        def read(run: Run) -> tuple[np.ndarray, np.ndarray]:
+            said = run.literals[:, 1].astype(np.int64) * len(run.kinds) + run.literals[:, 2]
+            pairs = len(run.predicates) * len(run.kinds)
+            if pairs > MANY_PAIRS:
+                return np.unique(said, return_inverse=True)
+            used = np.flatnonzero(np.bincount(said, minlength=pairs))
+            codes = np.zeros(pairs, np.int64)
+            codes[used] = np.arange(len(used))
+            return used, codes[said]
+
+        def named(run: Run, used: np.ndarray) -> np.ndarray:
+            names = run.predicates.take(pa.array(used // max(1, len(run.kinds)))).to_pylist()
+            kinds = [run.kinds[code] for code in (used % max(1, len(run.kinds))).tolist()]
+            said = [Meaning(name, *kind) for name, kind in zip(names, kinds, strict=True)]
+            return np.array([legend.setdefault(meaning, len(legend)) for meaning in said], np.int64)
+
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(read, self.runs))
+            codes = [named(run, used) for run, (used, _) in zip(self.runs, found, strict=True)]
+            meanings = list(pool.map(lambda table, one: table[one[1]], codes, found))
+            subjects = list(pool.map(lambda run, ours: ours[run.literals[:, 0]], self.runs, self.places))
+        values = pa.chunked_array([run.values for run in self.runs], pa.large_string())
+        return LiteralRows(np.concatenate(subjects), np.concatenate(meanings), list(legend), values)
+
+
+def assemble(
+    runs: Sequence[Run],
+    predicates: Predicates,
+    threads: int = 1,
+    *,
+    fixed: tuple[int, int] = (0, 0),
+    merges_same: bool = False,
+) -> Parts:
     """Sort, deduplicate and index what was read.
 
     Ids follow the order of keys, so the same statements give the same graph in whatever order they came and however
     they lay in runs.
+
+    Args:
+        predicates: which literals are labels, and so on.
+        threads: how many may work.
+        fixed: the first so many entities and predicates of the first run are entities and relations, whatever is said
+            of them.
+        merges_same: make one of entities that are the same, see `kg.same_as`.
     """
     import pyarrow.compute as pc
 
-    keys, places = merge([run.entities for run in runs], threads)
-    predicate_keys, predicate_places = merge([run.predicates for run in runs], threads)
-    connected, relates = np.zeros(len(keys), dtype=bool), np.zeros(len(predicate_keys), dtype=bool)
-    for run, ours, theirs in zip(runs, places, predicate_places, strict=True):
+    joined = Joined.of(runs, threads)
+    keys = joined.keys
+    always = np.zeros(len(keys), dtype=bool)
+    always[joined.places[0][: fixed[0]]] = True
+    if merges_same:
+        from kg.same_as import merge_same
+
+        joined = merge_same(joined, predicates.same_as, always)
+    connected, relates = np.zeros(len(keys), dtype=bool), np.zeros(len(joined.predicate_keys), dtype=bool)
+    relates[joined.predicate_places[0][: fixed[1]]] = True
+    for run, ours, theirs in zip(joined.runs, joined.places, joined.predicate_places, strict=True):
         connected[ours[run.edges[:, 0]]] = connected[ours[run.edges[:, 2]]] = True
         relates[theirs[run.edges[:, 1]]] = True
 
-    relation_keys = take(predicate_keys, np.flatnonzero(relates))
+    relation_keys = take(joined.predicate_keys, np.flatnonzero(relates))
     as_relation = np.asarray(pc.fill_null(pc.index_in(keys, value_set=relation_keys), -1), dtype=np.int64)
-    only_relation = ~connected & (as_relation >= 0)
-    entities = Vocabulary.ascending(take(keys, np.flatnonzero(~only_relation)) if only_relation.any() else keys)
+    only_relation = ~connected & ~always & (as_relation >= 0)
+    stays = ~only_relation
+    stays[joined.gone] = always[joined.gone]
+    entities = Vocabulary.ascending(keys if stays.all() else take(keys, np.flatnonzero(stays)))
     relations = Vocabulary.ascending(relation_keys, "relation")
-    ids, relation_ids = np.cumsum(~only_relation) - 1, np.cumsum(relates) - 1
+    ids, relation_ids = np.cumsum(stays) - 1, np.cumsum(relates) - 1
 
     def connect() -> np.ndarray:
-        mapped = [
-            np.column_stack(
-                (ids[ours[run.edges[:, 0]]], relation_ids[theirs[run.edges[:, 1]]], ids[ours[run.edges[:, 2]]])
-            )
-            for run, ours, theirs in zip(runs, places, predicate_places, strict=True)
-        ]
-        triples = sort_triples(np.concatenate(mapped), len(entities), len(relations))
+        numbered = np.concatenate(list(joined.edges()))
+        for column, table in enumerate((ids, relation_ids, ids)):
+            numbered[:, column] = table[numbered[:, column]]
+        triples = sort_triples(numbered, len(entities), len(relations))
         triples.flags.writeable = False
         return triples
 
     with ThreadPoolExecutor(1) as aside:
         connecting = aside.submit(connect)
-        rows = join_literals(runs, places, threads)
+        rows = joined.literals(threads)
         of_relation = only_relation[rows.subjects]
         own, other = np.flatnonzero(~of_relation), np.flatnonzero(of_relation)
         literals = LiteralTable.of(rows.of_rows(own, ids[rows.subjects[own]]), len(entities), predicates, threads)
@@ -137,33 +225,6 @@ def assemble(runs: Sequence[Run], predicates: Predicates, threads: int = 1) -> P
         triples = connecting.result()
     described = describing_entities(entities, relations, triples)
     return Parts(entities, Relations(relations, of_relations, described), triples, literals)
-
-
-def join_literals(runs: Sequence[Run], places: Sequence[np.ndarray], threads: int) -> LiteralRows:
-    """The literals of all runs, with subjects renumbered by `places`."""
-    import pyarrow as pa
-
-    legend: dict[Meaning, int] = {}
-
-    def renumbered(run: Run, ours: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        said = run.literals[:, 1].astype(np.int64) * len(run.kinds) + run.literals[:, 2]
-        used = np.flatnonzero(np.bincount(said, minlength=len(run.predicates) * len(run.kinds)))
-        return ours[run.literals[:, 0]], said, used
-
-    def named(run: Run, used: np.ndarray) -> np.ndarray:
-        codes = np.zeros(len(run.predicates) * len(run.kinds), np.int64)
-        names = run.predicates.take(pa.array(used // max(1, len(run.kinds)))).to_pylist()
-        for code, name in zip(used.tolist(), names, strict=True):
-            codes[code] = legend.setdefault(Meaning(name, *run.kinds[code % len(run.kinds)]), len(legend))
-        return codes
-
-    with ThreadPoolExecutor(threads) as pool:
-        read = list(pool.map(renumbered, runs, places))
-        codes = [named(run, used) for run, (_, _, used) in zip(runs, read, strict=True)]
-        meanings = list(pool.map(lambda table, one: table[one[1]], codes, read))
-    subjects = [one[0] for one in read]
-    values = pa.chunked_array([run.values for run in runs], pa.large_string())
-    return LiteralRows(np.concatenate(subjects), np.concatenate(meanings), list(legend), values)
 
 
 def describing_entities(entities: Vocabulary, relations: Vocabulary, triples: np.ndarray) -> np.ndarray:

@@ -8,62 +8,31 @@ whether the build was interrupted.
 from __future__ import annotations
 
 import errno
-import io
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
-from typing import Any, cast
+
+import numpy as np
 
 from kg.arrays import Adjacency
-from kg.assemble import assemble
-from kg.compression import STDIN, Dump, open_dump
+from kg.assemble import Parts, assemble
 from kg.directory import fill_directory, is_graph_directory
-from kg.dumps import find_dumps, reader_of
+from kg.dumps import find_dumps
 from kg.errors import InputError, nearest
 from kg.graph import KnowledgeGraph
+from kg.literals import one_array
 from kg.meta import GraphMeta, Source
-from kg.predicates import Predicates
-from kg.progress import progress
-from kg.rdf import LineReader
-from kg.shards import Policy, Shard, finished, nonzero, number_statements, save_shard
-from kg.storage import replace_directory, sha256_file
+from kg.predicates import QUALIFIER, REIFYING, Predicates
+from kg.reading import MAX_ERRORS, REJECTED, Task, read_dumps
+from kg.same_as import other_keys
+from kg.shards import Policy, Shard, nonzero
+from kg.storage import replace_directory
 
-REJECTED = "rejected.tsv"
-MAX_ERRORS = 10_000
-COMPILED_FROM = 1 << 22
-"""Stored bytes of a dump from which on the fast lane is taken."""
-CHOICES = {"on_error": ("raise", "skip"), "named_graphs": ("keep", "drop")}
-
-
-@dataclass(frozen=True)
-class Task:
-    """One dump to read: all that its shard depends on, so that another process can do it."""
-
-    path: str
-    folder: Path
-    scope: str
-    syntax: str | None
-    base: str | None
-    on_error: str
-    max_errors: int
-    policy: Policy
-
-    def record(self) -> dict[str, Any]:
-        """What a shard must have been made from to be used again."""
-        stat = None if self.path == STDIN else Path(self.path).stat()
-        settings = {key: value for key, value in asdict(self).items() if key not in ("folder", "policy")}
-        return {
-            **settings,
-            "policy": repr(self.policy),
-            "size": stat and stat.st_size,
-            "modified": stat and stat.st_mtime_ns,
-        }
+CHOICES = {"on_error": ("raise", "skip"), "named_graphs": ("keep", "drop"), "same_as": ("keep", "merge")}
 
 
 def build(
@@ -75,6 +44,7 @@ def build(
     language: str = "en",
     languages: Sequence[str] | None = None,
     named_graphs: str = "keep",
+    same_as: str = "keep",
     predicates: Predicates | None = None,
     syntax: str | None = None,
     base: str | None = None,
@@ -96,6 +66,8 @@ def build(
         language: the language in which the graph's labels are shown.
         languages: keep only literals in these languages or without a tag; default all.
         named_graphs: "keep" their statements as plain ones, or "drop" them.
+        same_as: "merge" entities that owl:sameAs connects into one, which keeps the keys of the others as values of
+            that predicate; or "keep" them apart, with a triple between them.
         predicates: which predicates are labels, types, and so on.
         syntax: the reader for all dumps, by name; default by suffix.
         base: the IRI for relative ones; default `file:///NAME` of each dump.
@@ -111,33 +83,44 @@ def build(
     >>> build([place / "a.nt"], place / "a.kg").triples
     1
     """
-    for name, value in (("on_error", on_error), ("named_graphs", named_graphs)):
+    for name, value in (("on_error", on_error), ("named_graphs", named_graphs), ("same_as", same_as)):
         if value not in CHOICES[name]:
             raise InputError(f"{name}: {value!r} is no choice; {nearest(value, CHOICES[name])}")
     out = Path(out)
     if out.exists() and not is_graph_directory(out):
         raise InputError(f"{out}: already there and not a graph directory; choose another place or remove it")
-    policy = Policy(predicates or Predicates(), tuple(languages) if languages is not None else None, named_graphs)
+    chosen = tuple(languages) if languages is not None else None
+    policy = Policy(predicates or Predicates(), chosen, named_graphs, same_as)
+    paths = find_dumps(dumps)
+    with workplace(out, resume=resume) as work:
+        tasks = [
+            Task(
+                path=path,
+                folder=work / f"shard-{place:05}",
+                scope=f"f{place}." if len(paths) > 1 else "",
+                syntax=syntax,
+                base=base,
+                on_error=on_error,
+                max_errors=max_errors,
+                policy=policy,
+            )
+            for place, path in enumerate(paths)
+        ]
+        shards = read_dumps(tasks, workers)
+        parts, meta = join(tasks, shards, language, workers)
+        write(parts, meta, out, work, [task.folder / REJECTED for task in tasks])
+    return meta
+
+
+@contextmanager
+def workplace(out: Path, *, resume: bool = False) -> Iterator[Path]:
+    """A hidden folder beside `out` for what is half done; it stays when the person interrupts, and then only."""
     work = out.with_name(f".{out.name}.partial")
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
-    paths = find_dumps(dumps)
-    tasks = [
-        Task(
-            path,
-            work / f"shard-{place:05}",
-            f"f{place}." if len(paths) > 1 else "",
-            syntax,
-            base,
-            on_error,
-            max_errors,
-            policy,
-        )
-        for place, path in enumerate(paths)
-    ]
     try:
         work.mkdir(parents=True, exist_ok=True)
-        return finish(tasks, read_dumps(tasks, workers), out, work, language, workers)
+        yield work
     except InputError:
         shutil.rmtree(work, ignore_errors=True)
         raise
@@ -146,139 +129,85 @@ def build(
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise InputError(f"{out}: {error.strerror}") from None
         raise
+    shutil.rmtree(work)
 
 
-def read_dumps(tasks: Sequence[Task], workers: int) -> list[Shard]:
-    """The shards of all tasks: those that are done already, and those that are made now.
-
-    Lines are read by several threads, dump by dump; other syntaxes by several processes at a time. Where there is more
-    than one dump, each is kept on disk as soon as it is read.
-    """
-    readers = [reader_of(task.path, task.syntax) for task in tasks]
-    shards: dict[int, Shard] = {
-        place: Shard.open(task.folder)
-        for place, task in enumerate(tasks)
-        if task.path != STDIN and finished(task.folder, task.record())
-    }
-    waiting = [place for place in range(len(tasks)) if place not in shards]
-    size = sum(Path(tasks[place].path).stat().st_size for place in waiting if tasks[place].path != STDIN)
-    documents = [place for place in waiting if not isinstance(readers[place], LineReader)]
-    side_by_side = documents if workers > 1 and len(documents) > 1 else []
-    with progress() as display:
-        bar = display.add_task("reading bytes", total=size or None)
-        with ExitStack() as stack:
-            if side_by_side:
-                pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
-                stack.callback(pool.shutdown, cancel_futures=True)
-                running = [pool.submit(read_document, tasks[place]) for place in side_by_side]
-            for place in waiting:
-                if place not in side_by_side:
-                    shards[place] = read_dump(
-                        tasks[place], lambda count: display.advance(bar, count), workers, keep=len(tasks) > 1
-                    )
-            for place, future in zip(side_by_side, running if side_by_side else [], strict=True):
-                display.advance(bar, future.result())
-                shards[place] = Shard.open(tasks[place].folder)
-    return [shards[place] for place in range(len(tasks))]
-
-
-def read_document(task: Task) -> int:
-    """Read one dump in a process of its own; returns its stored size."""
-    return read_dump(task, keep=True).record["source"]["bytes"]
-
-
-def read_dump(
-    task: Task, on_bytes: Callable[[int], None] | None = None, threads: int = 1, *, keep: bool = False
-) -> Shard:
-    """Read one dump; with `keep`, its shard is written to its folder as well."""
-    shutil.rmtree(task.folder, ignore_errors=True)
-    task.folder.mkdir(parents=True)
-    record = task.record()
-    reader = reader_of(task.path, task.syntax)
-    base = task.base or f"file:///{Path(task.path).name}"
-    rejected = 0
-    with (
-        ThreadPoolExecutor(1) as aside,
-        open_dump(task.path, on_bytes, threads) as dump,
-        (task.folder / REJECTED).open("w", encoding="utf-8") as listing,
-    ):
-        hashing = aside.submit(sha256_file, Path(task.path)) if task.path != STDIN else None
-
-        def reject(line: int | None, reason: str) -> None:
-            nonlocal rejected
-            place = task.path if line is None else f"{task.path}:{line}"
-            if task.on_error == "raise":
-                raise InputError(f"{place}: {reason}")
-            rejected += 1
-            if rejected > task.max_errors:
-                raise InputError(
-                    f"{place}: {reason}; that makes more than {task.max_errors} errors, so the build stops"
-                )
-            listing.write(f"{task.path}\t{'' if line is None else line}\t{' '.join(reason.split())}\n")
-
-        stream: Any = dump if isinstance(reader, LineReader) else io.BufferedReader(dump, 1 << 20)
-        if isinstance(reader, LineReader) and compiled_pays(task.path):
-            from kg.lines import scan_dump
-
-            tally, parts = scan_dump(stream, reader, task.policy, reject, task.scope, threads)
-        else:
-            statements = reader.statements(stream, reject=reject, scope=task.scope, base=base)
-            tally, part = number_statements(statements, task.policy)
-            parts = [part]
-        while stream.read(1 << 20):
-            pass
-        digest = hashing.result() if hashing is not None else cast(Dump, dump).sha256
-        source = Source(task.path, dump.size, digest, tally.statements)
-    record = {**record, "rejected": rejected, "source": asdict(source)}
-    if keep:
-        save_shard(task.folder, record, tally, parts)
-    return Shard(record, tally, [part.run() for part in parts])
-
-
-def compiled_pays(path: str) -> bool:
-    """Whether a dump is so large that loading the compiled loops pays."""
-    return path == STDIN or Path(path).stat().st_size >= COMPILED_FROM
-
-
-def finish(
-    tasks: Sequence[Task], shards: Sequence[Shard], out: Path, work: Path, language: str, threads: int
-) -> GraphMeta:
-    """Join the shards into a graph and move it to `out`."""
+def join(tasks: Sequence[Task], shards: Sequence[Shard], language: str, threads: int) -> tuple[Parts, GraphMeta]:
+    """One graph out of shards."""
     first = tasks[0]
-    rejected = sum(shard.record["rejected"] for shard in shards)
-    if rejected > first.max_errors:
-        raise InputError(f"{rejected} malformed statements in all, more than {first.max_errors}; the build stops")
-
     runs = [run for shard in shards for run in shard.runs]
-    parts = assemble(runs, first.policy.predicates, threads)
+    merges = first.policy.same_as == "merge"
+    parts = assemble(runs, first.policy.predicates, threads, merges_same=merges)
     Thread(target=lambda: parts.names).start()  # beside what follows, which needs them last
-    kept = len(parts.triples) + len(parts.literals) + len(parts.relations.literals)
     skipped = sum((Counter(shard.tally.skipped) for shard in shards), Counter())
-    skipped["duplicate"] = sum(len(run.edges) + len(run.literals) for run in runs) - kept
-    skipped["malformed"] = rejected
+    skipped["duplicate"] = sum(len(run.edges) + len(run.literals) for run in runs) - parts.statements
+    skipped["malformed"] = rejections(tasks, shards)
+    counted = sum((Counter(shard.tally.counted) for shard in shards), Counter())
+    counted.update(about_statements(parts))
+    if merges:
+        counted["entities merged into others"] = len(other_keys(parts.literals, first.policy.predicates.same_as)[0])
     graph = KnowledgeGraph.of_parts(
         parts,
         language=language,
         statements=sum(shard.tally.statements for shard in shards),
         skipped=dict(sorted(nonzero(skipped).items())),
-        counted=dict(sum((Counter(shard.tally.counted) for shard in shards), Counter())),
+        counted=nonzero(counted),
         sources=tuple(Source(**shard.record["source"]) for shard in shards),
         type_predicates=first.policy.predicates.type,
         options={
             "on_error": first.on_error,
             "languages": first.policy.languages,
             "named_graphs": first.policy.named_graphs,
+            "same_as": first.policy.same_as,
             "syntax": first.syntax,
             "base": first.base,
+            **own_predicates(first.policy.predicates),
         },
     )
+    return parts, graph.meta
+
+
+def about_statements(parts: Parts) -> dict[str, int]:
+    """How much of a graph speaks of statements, which are nodes like any other in it."""
+    relations = list(parts.relations.vocabulary)
+    triples = np.bincount(parts.triples[:, 1], minlength=len(relations)).tolist() if len(relations) else []
+    said = one_array(parts.literals.table["predicate"])
+    rows = np.bincount(np.asarray(said.indices), minlength=len(said.dictionary)).tolist()
+    by_key = Counter(dict(zip(relations, triples, strict=True)))
+    by_key.update(dict(zip(said.dictionary.to_pylist(), rows, strict=True)))
+    return {
+        "qualifiers": sum(count for key, count in by_key.items() if key.startswith(QUALIFIER)),
+        "reified statements": sum(by_key[key] for key in REIFYING),
+    }
+
+
+def own_predicates(predicates: Predicates) -> dict[str, dict[str, list[str]]]:
+    """What `meta.json` says of predicates: nothing of the usual ones."""
+    if predicates == Predicates():
+        return {}
+    return {"predicates": {role: list(keys) for role, keys in asdict(predicates).items()}}
+
+
+def rejections(tasks: Sequence[Task], shards: Sequence[Shard]) -> int:
+    """How many malformed statements all dumps had.
+
+    Raises:
+        InputError: when they are more than the tasks allow.
+    """
+    rejected = sum(shard.record["rejected"] for shard in shards)
+    if rejected > tasks[0].max_errors:
+        most = tasks[0].max_errors
+        raise InputError(f"{rejected} malformed statements in all, more than {most}; the build stops")
+    return rejected
+
+
+def write(parts: Parts, meta: GraphMeta, out: Path, work: Path, listings: Sequence[Path]) -> None:
+    """Write a graph directory in `work` and move it to `out`, with what was refused if anything was."""
     folder = work / "graph"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    fill_directory(folder, parts, graph.meta, Adjacency.of(parts.triples, graph.num_entities))
+    fill_directory(folder, parts, meta, Adjacency.of(parts.triples, len(parts.entities)))
+    rejected = "".join(listing.read_text(encoding="utf-8") for listing in listings)
     if rejected:
-        listings = [(task.folder / REJECTED).read_text(encoding="utf-8") for task in tasks]
-        (folder / REJECTED).write_text("file\tline\treason\n" + "".join(listings), encoding="utf-8")
+        (folder / REJECTED).write_text("file\tline\treason\n" + rejected, encoding="utf-8")
     replace_directory(folder, out)
-    shutil.rmtree(work)
-    return graph.meta

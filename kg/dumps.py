@@ -6,6 +6,7 @@ import glob
 from collections.abc import Iterable
 from pathlib import Path
 
+from kg import tables  # noqa: F401 (registers its readers)
 from kg.compression import STDIN, SUFFIXES
 from kg.errors import InputError, nearest
 from kg.rdf import READERS, Reader

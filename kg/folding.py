@@ -78,6 +78,15 @@ def fold_all(data: Any, starts: Any, table: Any, offsets: Any) -> Any:
     return held[: used + PADDING].copy(), ends
 
 
+@njit(inline="always")
+def may_be_space(data: Any, place: Any, stop: Any) -> Any:
+    """Whether a white space of Unicode may begin at this byte, which `str.strip` would take off."""
+    letter = data[place]
+    if letter == 0xE3:
+        return place + 2 < stop and data[place + 1] == 0x80 and data[place + 2] == 0x80
+    return letter == 0xC2 or letter == 0xE1 or letter == 0xE2
+
+
 @njit(cache=True, nogil=True)
 def local_names(data: Any, starts: Any) -> Any:
     """(bytes, offsets, hard): the local name of every key; where `hard` is set it takes more than this (see there)."""
@@ -92,7 +101,7 @@ def local_names(data: Any, starts: Any) -> Any:
         is_iri = False
         for place in range(start, stop):
             letter = data[place]
-            if letter >= 0x80 or letter == PERCENT or letter < SPACE:
+            if letter == PERCENT or letter < SPACE or (letter >= 0x80 and may_be_space(data, place, stop)):
                 hard[number] = True
                 break
             if letter == COLON and place + 2 < stop and data[place + 1] == SLASH and data[place + 2] == SLASH:

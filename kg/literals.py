@@ -101,7 +101,8 @@ class LiteralTable:
         order = sorted(used.tolist(), key=lambda code: rows.legend[code].rank(predicates))
         ranks = np.zeros(len(rows.legend), np.int64)
         ranks[order] = np.arange(len(order))
-        kept = distinct_order(rows.subjects, ranks[rows.meanings], rows.values)
+        sorted_rows, again = in_order(rows.subjects, ranks[rows.meanings], rows.values)
+        kept = sorted_rows[~again]
         subjects, meanings = rows.subjects[kept], rows.meanings[kept]
         roles = np.zeros(len(rows.legend), np.int8)
         roles[order] = [predicates.role(rows.legend[code].predicate) for code in order]
@@ -169,22 +170,24 @@ def speaks(tag: str | None, language: str | None, *, exact: bool = False) -> boo
     return tag == language or tag.startswith(f"{language}-")
 
 
-def distinct_order(subjects: np.ndarray, ranks: np.ndarray, values: Strings) -> np.ndarray:
-    """The rows in ascending order of (subject, rank, value), each of these once. Only ties compare strings."""
+def in_order(subjects: np.ndarray, ranks: np.ndarray, values: Strings) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, again): the rows in ascending order of (subject, rank, value), and whether each equals the one before.
+
+    Only ties compare strings.
+    """
     order, keys = ordered_by(subjects, ranks, np.arange(len(subjects)))
+    again = np.zeros(len(order), dtype=bool)
     same = np.zeros(len(order) + 1, dtype=bool)
     np.equal(keys[1:], keys[:-1], out=same[1 : len(order)])
     places = np.flatnonzero(same[:-1] | same[1:])
-    if not len(places):
-        return order
-    texts, tied = take(values, order[places]), same[places]
-    starts = np.flatnonzero(~tied)
-    inner = np.arange(len(places))
-    sort_within(texts, inner, np.column_stack((starts, np.append(starts[1:], len(places)))))
-    order[places] = order[places][inner]
-    alike = np.zeros(len(order), dtype=bool)
-    alike[places] = repeated(texts, inner) & tied
-    return order[~alike]
+    if len(places):
+        texts, tied = take(values, order[places]), same[places]
+        starts = np.flatnonzero(~tied)
+        inner = np.arange(len(places))
+        sort_within(texts, inner, np.column_stack((starts, np.append(starts[1:], len(places)))))
+        order[places] = order[places][inner]
+        again[places] = repeated(texts, inner) & tied
+    return order, again
 
 
 def ordered_by(first: np.ndarray, second: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,12 @@ DIRECT_CLAIM = "http://wikiba.se/ontology#directClaim"
 """Wikidata: leads from a property's page, which has the label, to the predicate that its statements use."""
 
 
+QUALIFIER = "http://www.wikidata.org/prop/qualifier/"
+"""Wikidata: how the predicates begin that say more of a statement, such as its time."""
+REIFYING = (RDF + "subject", RDF + "reifies")
+"""Each stands once for a statement that is itself spoken of."""
+
+
 class Role(IntEnum):
     """What a literal is to its subject. Literals are stored in this order, so labels come first."""
 

@@ -41,11 +41,13 @@ class Policy:
         predicates: the predicates with a meaning.
         languages: keep only literals in these languages or without a tag; None keeps all.
         named_graphs: "keep" takes the statements of named graphs as plain ones, "drop" leaves them out.
+        same_as: "merge" makes one of entities that are said to be the same, "keep" leaves them apart.
     """
 
     predicates: Predicates = field(default_factory=Predicates)
     languages: tuple[str, ...] | None = None
     named_graphs: str = "keep"
+    same_as: str = "keep"
 
     def speaks(self, tag: str | None) -> bool:
         """Whether a literal with this language tag is kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,9 @@ def build_kg(
     named_graphs: Annotated[
         str, typer.Option(metavar="keep|drop", help="What becomes of statements in named graphs.")
     ] = "keep",
+    same_as: Annotated[
+        str, typer.Option(metavar="keep|merge", help="Whether entities that owl:sameAs connects become one.")
+    ] = "keep",
     predicate: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,7 +48,9 @@ def build_kg(
     ] = None,
     syntax: Annotated[str | None, typer.Option(help="The reader for all dumps; default by suffix.")] = None,
     base: Annotated[str | None, typer.Option(help="The IRI for relative ones; default file:///NAME.")] = None,
-    workers: Annotated[int, typer.Option(help="Dumps read at the same time.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads that read lines, processes that read other syntaxes; default all cores.")
+    ] = None,
     resume: Resume = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -64,10 +70,11 @@ def build_kg(
         language=lang,
         languages=keep_languages.split(",") if keep_languages is not None else None,
         named_graphs=named_graphs,
+        same_as=same_as,
         predicates=parse_predicates(predicate or []),
         syntax=syntax,
         base=base,
-        workers=workers,
+        workers=workers or os.cpu_count() or 1,
         resume=resume,
     )
     seconds = time.perf_counter() - started
@@ -92,7 +99,7 @@ def parse_predicates(settings: list[str]) -> Predicates:
 
 def tell(kg: KnowledgeGraph, out: Path, seconds: float) -> None:
     """Counts, what was left out, and what to do next."""
-    from kg.build import REJECTED
+    from kg.reading import REJECTED
     from kg.statistics import label_candidates, labelled
 
     meta = kg.meta

@@ -20,6 +20,7 @@ from pipelines.records import records
 from pipelines.report import report
 from pipelines.split import split
 from pipelines.tasks import parts, tasks
+from pipelines.update_kg import update_kg
 
 app = typer.Typer(
     name="kept",
@@ -31,6 +32,7 @@ app = typer.Typer(
 
 app.command("demo")(demo)
 app.command("build-kg")(build_kg)
+app.command("update-kg")(update_kg)
 app.add_typer(kg_app, name="kg")
 app.command("split")(split)
 app.command("embed")(embed)

@@ -25,9 +25,9 @@ class RDFLib(Backend):
 
         graph = rdflib.Graph()
         for head, relation, tail in kg.statements():
-            graph.add((_node(head), rdflib.URIRef(iri_of(relation)), _node(tail)))
+            graph.add((node_of(head), rdflib.URIRef(iri_of(relation)), node_of(tail)))
         for subject, literal in kg.all_literals():
-            graph.add((_node(subject), rdflib.URIRef(iri_of(literal.predicate)), _literal(literal)))
+            graph.add((node_of(subject), rdflib.URIRef(iri_of(literal.predicate)), literal_of(literal)))
         return graph
 
     def load(self, other: rdflib.Graph) -> KnowledgeGraph:
@@ -35,17 +35,17 @@ class RDFLib(Backend):
         return KnowledgeGraph.from_statements(_statements(other))
 
 
-def _node(key: str) -> rdflib.URIRef | rdflib.BNode:
+def node_of(key: str) -> rdflib.URIRef | rdflib.BNode:
     import rdflib
 
     return rdflib.BNode(key[2:]) if is_blank(key) else rdflib.URIRef(iri_of(key))
 
 
-def _literal(literal: Literal) -> rdflib.Literal | rdflib.URIRef | rdflib.BNode:
+def literal_of(literal: Literal) -> rdflib.Literal | rdflib.URIRef | rdflib.BNode:
     import rdflib
 
     if literal.datatype == IRI_VALUE:
-        return _node(literal.value)
+        return node_of(literal.value)
     datatype = rdflib.URIRef(iri_of(literal.datatype)) if literal.datatype else None
     return rdflib.Literal(literal.value, lang=literal.language, datatype=datatype, normalize=False)
 

@@ -21,7 +21,7 @@ from kg import InputError, KnowledgeGraph
 from kg.build import build
 from kg.literals import IRI_VALUE
 from kg.meta import GraphMeta
-from kg.predicates import RDFS_LABEL, Predicates
+from kg.predicates import RDF, RDFS_LABEL, Predicates
 from kg.rdf import Statement
 
 E = "http://example.org/"
@@ -310,19 +310,19 @@ def test_finished_dumps_are_used_again(tmp_path: Path, monkeypatch: pytest.Monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("kg.build.finish", interrupted)
+        patch.setattr("kg.build.join", interrupted)
         build(dumps, tmp_path / "a.kg")
     assert (tmp_path / ".a.kg.partial").is_dir() and not (tmp_path / "a.kg").exists()
 
     read: list[str] = []
-    from kg.build import read_dump
+    from kg.reading import read_dump
 
     def recorded(task, *rest, **options):  # type: ignore[no-untyped-def]
         read.append(Path(task.path).name)
         return read_dump(task, *rest, **options)
 
     write(dumps[1], [*LINES[1::2], f"<{E}z> <{E}p> <{E}z> ."])
-    monkeypatch.setattr("kg.build.read_dump", recorded)
+    monkeypatch.setattr("kg.reading.read_dump", recorded)
     assert build(dumps, tmp_path / "a.kg", resume=True).triples == whole.triples + 1
     assert read == ["1.nt"], "the dump that changed is read again, the other is not"
     assert not list(tmp_path.glob(".*"))
@@ -331,7 +331,7 @@ def test_finished_dumps_are_used_again(tmp_path: Path, monkeypatch: pytest.Monke
 def test_another_policy_reads_all_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dump = write(tmp_path / "a.nt")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("kg.build.finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("kg.build.join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         build([dump], tmp_path / "a.kg")
     assert build([dump], tmp_path / "a.kg", languages=["fr"], resume=True).skipped["language"] == 2
 
@@ -411,3 +411,51 @@ def test_meta_is_json_for_people(tmp_path: Path) -> None:
     meta = json.loads((tmp_path / "a.kg" / "meta.json").read_text())
     assert list(meta)[:2] == ["format", "version"]
     assert meta["sources"][0]["sha256"] and meta["options"]["on_error"] == "raise"
+
+
+# The same entity under several names
+
+SAME = "http://www.w3.org/2002/07/owl#sameAs"
+TWINS = [
+    f"<{E}a> <{SAME}> <{E}b> .",
+    f"<{E}c> <{SAME}> <{E}b> .",
+    f"<{E}b> <{E}p> <{E}d> .",
+    f"<{E}b> <{E}q> <{E}d> .",
+    f"<{E}c> <{E}p> <{E}d> .",
+    f'<{E}a> <{RDFS_LABEL}> "A"@en .',
+    f"<{E}x> <{SAME}> _:y .",
+    f"_:y <{E}p> <{E}d> .",
+]
+
+
+def test_the_same_stay_apart_unless_asked(tmp_path: Path) -> None:
+    kg = opened(tmp_path, TWINS)
+    assert kg.num_entities == 6 and SAME in kg.relations
+
+
+def test_the_same_become_one(tmp_path: Path) -> None:
+    kg = opened(tmp_path, TWINS, same_as="merge")
+    assert list(kg.entities) == [E + "b", E + "d", E + "x"] and SAME not in kg.relations
+    b, d, x = E + "b", E + "d", E + "x"
+    assert set(kg.statements()) == {(b, E + "p", d), (b, E + "q", d), (x, E + "p", d)}
+    assert {x.value for x in kg.literals(kg.entities.id(E + "b")) if x.predicate == SAME} == {E + "a", E + "c"}
+    assert kg.label(kg.entities.id(E + "b")) == "A"
+    assert kg.meta.counted == {"entities merged into others": 3} and accounted(kg.meta) == kg.meta.statements
+
+
+QUALIFIED = [
+    f"<{E}a> <http://www.wikidata.org/prop/P39> <{E}s1> .",
+    f"<{E}s1> <http://www.wikidata.org/prop/statement/P39> <{E}b> .",
+    f'<{E}s1> <http://www.wikidata.org/prop/qualifier/P580> "1962"^^<urn:year> .',
+    f"<{E}s1> <http://www.wikidata.org/prop/qualifier/P1365> <{E}c> .",
+    f"<{E}r> <{RDF}subject> <{E}a> .",
+]
+
+
+def test_statements_about_statements_are_counted(tmp_path: Path) -> None:
+    assert opened(tmp_path, QUALIFIED).meta.counted == {"qualifiers": 2, "reified statements": 1}
+
+
+def opened(place: Path, lines: Iterable[str], **options: str) -> KnowledgeGraph:
+    build([write(place / "a.nt", lines)], place / "a.kg", **options)  # type: ignore[arg-type]
+    return KnowledgeGraph.open(place / "a.kg")

@@ -16,6 +16,7 @@ from kg.strings import folded, merge, repeated, sort_order, sort_within, take
 from kg.vocabulary import local_name, local_names
 
 PREFIX = "http://www.wikidata.org/entity/Q"
+IN_KEYS = "ab_/#:% %41ä東\u3000\u00a0\u2009\t"
 TEXTS = st.lists(
     st.text(st.characters(codec="utf-8"), max_size=20)
     | st.sampled_from(["", "\0", "a", "a\0", "a\0b", "a" * 8, "a" * 9, "a" * 16 + "\0"])
@@ -80,7 +81,10 @@ def test_folding(texts: list[str]) -> None:
     assert folded(column(texts)).to_pylist() == [text.casefold() for text in texts]
 
 
-@given(texts=st.lists(st.text(st.sampled_from("ab_/#:% %41ä\t"), max_size=8), max_size=40), iri=st.booleans())
+@given(
+    texts=st.lists(st.text(st.sampled_from("ab_/#:% %41ä東\u3000\u00a0\u2009\t"), max_size=8), max_size=40),
+    iri=st.booleans(),
+)
 @settings(max_examples=80, deadline=None)
 def test_local_names(texts: list[str], iri: bool) -> None:
     keys = [f"http://e.org/{text}" if iri else text for text in texts] + ["urn:a:b_c", "urn:", "a://b#", "_:b0"]

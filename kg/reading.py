@@ -1,0 +1,144 @@
+"""Dumps into shards: which are read again, by how many, and what becomes of lines that cannot be read."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, cast
+
+from kg.compression import STDIN, Dump, open_dump
+from kg.dumps import reader_of
+from kg.errors import InputError
+from kg.meta import Source
+from kg.progress import progress
+from kg.rdf import LineReader
+from kg.shards import Policy, Shard, finished, number_statements, save_shard
+from kg.storage import sha256_file
+
+REJECTED = "rejected.tsv"
+MAX_ERRORS = 10_000
+COMPILED_FROM = 1 << 22
+"""Stored bytes of a dump from which on the fast lane is taken."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One dump to read: all that its shard depends on, so that another process can do it."""
+
+    path: str
+    folder: Path
+    scope: str
+    syntax: str | None
+    base: str | None
+    on_error: str
+    max_errors: int
+    policy: Policy
+
+    def record(self) -> dict[str, Any]:
+        """What a shard must have been made from to be used again."""
+        stat = None if self.path == STDIN else Path(self.path).stat()
+        settings = {key: value for key, value in asdict(self).items() if key not in ("folder", "policy")}
+        return {
+            **settings,
+            "policy": repr(self.policy),
+            "size": stat and stat.st_size,
+            "modified": stat and stat.st_mtime_ns,
+        }
+
+
+def read_dumps(tasks: Sequence[Task], workers: int) -> list[Shard]:
+    """The shards of all tasks: those that are done already, and those that are made now.
+
+    Lines are read by several threads, dump by dump; other syntaxes by several processes at a time. Where there is more
+    than one dump, each is kept on disk as soon as it is read.
+    """
+    readers = [reader_of(task.path, task.syntax) for task in tasks]
+    shards: dict[int, Shard] = {
+        place: Shard.open(task.folder)
+        for place, task in enumerate(tasks)
+        if task.path != STDIN and finished(task.folder, task.record())
+    }
+    waiting = [place for place in range(len(tasks)) if place not in shards]
+    size = sum(Path(tasks[place].path).stat().st_size for place in waiting if tasks[place].path != STDIN)
+    documents = [place for place in waiting if not isinstance(readers[place], LineReader)]
+    side_by_side = documents if workers > 1 and len(documents) > 1 else []
+    with progress() as display:
+        bar = display.add_task("reading bytes", total=size or None)
+        with ExitStack() as stack:
+            if side_by_side:
+                pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
+                stack.callback(pool.shutdown, cancel_futures=True)
+                running = [pool.submit(read_document, tasks[place]) for place in side_by_side]
+            for place in waiting:
+                if place not in side_by_side:
+                    shards[place] = read_dump(
+                        tasks[place], lambda count: display.advance(bar, count), workers, keep=len(tasks) > 1
+                    )
+            for place, future in zip(side_by_side, running if side_by_side else [], strict=True):
+                display.advance(bar, future.result())
+                shards[place] = Shard.open(tasks[place].folder)
+    return [shards[place] for place in range(len(tasks))]
+
+
+def read_document(task: Task) -> int:
+    """Read one dump in a process of its own; returns its stored size."""
+    return read_dump(task, keep=True).record["source"]["bytes"]
+
+
+def read_dump(
+    task: Task, on_bytes: Callable[[int], None] | None = None, threads: int = 1, *, keep: bool = False
+) -> Shard:
+    """Read one dump; with `keep`, its shard is written to its folder as well."""
+    shutil.rmtree(task.folder, ignore_errors=True)
+    task.folder.mkdir(parents=True)
+    record = task.record()
+    reader = reader_of(task.path, task.syntax)
+    base = task.base or f"file:///{Path(task.path).name}"
+    rejected = 0
+    with (
+        ThreadPoolExecutor(1) as aside,
+        open_dump(task.path, on_bytes, threads) as dump,
+        (task.folder / REJECTED).open("w", encoding="utf-8") as listing,
+    ):
+        hashing = aside.submit(sha256_file, Path(task.path)) if task.path != STDIN else None
+
+        def reject(line: int | None, reason: str) -> None:
+            nonlocal rejected
+            place = task.path if line is None else f"{task.path}:{line}"
+            if task.on_error == "raise":
+                raise InputError(f"{place}: {reason}")
+            rejected += 1
+            if rejected > task.max_errors:
+                raise InputError(
+                    f"{place}: {reason}; that makes more than {task.max_errors} errors, so the build stops"
+                )
+            listing.write(f"{task.path}\t{'' if line is None else line}\t{' '.join(reason.split())}\n")
+
+        stream: Any = dump if isinstance(reader, LineReader) else io.BufferedReader(dump, 1 << 20)
+        if isinstance(reader, LineReader) and compiled_pays(task.path):
+            from kg.lines import scan_dump
+
+            tally, parts = scan_dump(stream, reader, task.policy, reject, task.scope, threads)
+        else:
+            statements = reader.statements(stream, reject=reject, scope=task.scope, base=base)
+            tally, part = number_statements(statements, task.policy)
+            parts = [part]
+        while stream.read(1 << 20):
+            pass
+        digest = hashing.result() if hashing is not None else cast(Dump, dump).sha256
+        source = Source(task.path, dump.size, digest, tally.statements)
+    record = {**record, "rejected": rejected, "source": asdict(source)}
+    if keep:
+        save_shard(task.folder, record, tally, parts)
+    return Shard(record, tally, [part.run() for part in parts])
+
+
+def compiled_pays(path: str) -> bool:
+    """Whether a dump is so large that loading the compiled loops pays."""
+    return path == STDIN or Path(path).stat().st_size >= COMPILED_FROM

@@ -45,6 +45,7 @@ class Parts:
     relations: Relations
     triples: np.ndarray
     literals: LiteralTable
+    weights: np.ndarray | None = None
     known_names: NameIndex | None = None
     _naming: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
@@ -73,10 +74,12 @@ class Parts:
         return digest.hexdigest()
 
 
-def content_hash(vocabulary_hash: str, triples: np.ndarray) -> str:
-    """The hash of a graph: of its vocabulary and its triples."""
+def content_hash(vocabulary_hash: str, triples: np.ndarray, weights: np.ndarray | None = None) -> str:
+    """The hash of a graph: of its vocabulary, its triples, and their weights if it has any."""
     digest = hashlib.sha256(vocabulary_hash.encode())
     digest.update(np.ascontiguousarray(triples).data)
+    if weights is not None:
+        digest.update(np.ascontiguousarray(weights).data)
     return digest.hexdigest()
 
 
@@ -91,6 +94,7 @@ class Run:
         literals: (L, 3) int; places of the subject, of the predicate, and in `kinds`.
         kinds: (datatype, language).
         values: (L,) Arrow large strings.
+        weights: (E,) float32 of the edges; None where all are 1.
     """
 
     entities: pa.LargeStringArray
@@ -99,6 +103,7 @@ class Run:
     literals: np.ndarray
     kinds: Sequence[tuple[str | None, str | None]]
     values: pa.LargeStringArray
+    weights: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -205,13 +210,13 @@ def assemble(
     relations = Vocabulary.ascending(relation_keys, "relation")
     ids, relation_ids = np.cumsum(stays) - 1, np.cumsum(relates) - 1
 
-    def connect() -> np.ndarray:
+    def connect() -> tuple[np.ndarray, np.ndarray | None]:
         numbered = np.concatenate(list(joined.edges()))
         for column, table in enumerate((ids, relation_ids, ids)):
             numbered[:, column] = table[numbered[:, column]]
         triples = sort_triples(numbered, len(entities), len(relations))
         triples.flags.writeable = False
-        return triples
+        return triples, greatest_weights(numbered, joined.runs)
 
     with ThreadPoolExecutor(1) as aside:
         connecting = aside.submit(connect)
@@ -222,9 +227,21 @@ def assemble(
         of_relations = LiteralTable.of(
             rows.of_rows(other, as_relation[rows.subjects[other]]), len(relations), predicates
         )
-        triples = connecting.result()
+        triples, weights = connecting.result()
     described = describing_entities(entities, relations, triples)
-    return Parts(entities, Relations(relations, of_relations, described), triples, literals)
+    return Parts(entities, Relations(relations, of_relations, described), triples, literals, weights)
+
+
+def greatest_weights(triples: np.ndarray, runs: Sequence[Run]) -> np.ndarray | None:
+    """(T,) float32: of each different triple, in order, the greatest weight it was given; None where all are 1."""
+    if all(run.weights is None for run in runs):
+        return None
+    given = [np.ones(len(run.edges), np.float32) if run.weights is None else run.weights for run in runs]
+    order = np.lexsort(triples.T[::-1])
+    ordered = triples[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return np.maximum.reduceat(np.concatenate(given)[order], np.flatnonzero(first))
 
 
 def describing_entities(entities: Vocabulary, relations: Vocabulary, triples: np.ndarray) -> np.ndarray:

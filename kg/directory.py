@@ -8,6 +8,7 @@
     names.arrow                  case-folded names in sorted order, each beside its entity
     triples.npy                  (T, 3) int32 or int64, ascending by (head, relation, tail)
     triples.out_offsets.npy, triples.in_offsets.npy, triples.in_order.npy
+    triples.weights.npy          (T,) float32, only where a source weighs its statements
 
 Arrow files are uncompressed and arrays are plain `.npy`, so all are mapped and nothing is read before it is used.
 """
@@ -27,6 +28,7 @@ from kg.storage import atomic_directory, read_arrow, read_json, write_arrow, wri
 from kg.vocabulary import NameIndex, Vocabulary
 
 META = "meta.json"
+WEIGHTS = "triples.weights"
 ADJACENCY = ("out_offsets", "in_offsets", "in_order")
 
 
@@ -67,6 +69,7 @@ def fill_directory(folder: Path, parts: Parts, meta: GraphMeta, adjacency: Adjac
         "relation_literals.offsets": relations.literals.offsets,
         "triples": parts.triples,
         **{f"triples.{name}": getattr(adjacency, name) for name in ADJACENCY},
+        **({} if parts.weights is None else {WEIGHTS: parts.weights}),
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
@@ -96,6 +99,7 @@ def read_directory(path: Path) -> tuple[Parts, GraphMeta, Adjacency]:
         ),
         _map(path, "triples"),
         LiteralTable(read_arrow(path / "literals.arrow"), _map(path, "literals.offsets")),
+        _map(path, WEIGHTS) if (path / f"{WEIGHTS}.npy").is_file() else None,
         NameIndex(one_array(names["name"]), one_array(names["entity"]).to_numpy()),
     )
     if (len(parts.entities), len(parts.triples)) != (meta.entities, meta.triples):

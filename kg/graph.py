@@ -113,7 +113,7 @@ class KnowledgeGraph(Naming):
             relations=len(parts.relations.vocabulary),
             triples=len(parts.triples),
             literals=len(parts.literals) + len(parts.relations.literals),
-            hash=content_hash(vocabulary_hash, parts.triples),
+            hash=content_hash(vocabulary_hash, parts.triples, parts.weights),
             vocabulary_hash=vocabulary_hash,
             type_predicates=tuple(key for key in type_predicates if parts.relations.vocabulary.get(key) is not None),
             **about,
@@ -134,6 +134,11 @@ class KnowledgeGraph(Naming):
     def triples(self) -> np.ndarray:
         """(T, 3) int32 or int64 ids, ascending by (head, relation, tail), unique."""
         return self.parts.triples
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """(T,) float32, how sure the sources are of each triple; None where none of them says."""
+        return self.parts.weights
 
     @property
     def num_entities(self) -> int:
@@ -228,24 +233,24 @@ class KnowledgeGraph(Naming):
         """The graph without these rows of `triples`: a holdout. Ids, names and literals stay."""
         kept = np.ones(self.num_triples, dtype=bool)
         kept[np.asarray(rows)] = False
-        return self._with(self.triples[kept])
+        return self._with(self.triples[kept], None if self.weights is None else self.weights[kept])
 
     def with_triples(self, triples: np.ndarray) -> KnowledgeGraph:
-        """The graph with other triples, (T, 3) ids in any order. Ids, names and literals stay."""
+        """The graph with other triples, (T, 3) ids in any order, all of weight 1. Ids, names and literals stay."""
         triples = np.asarray(triples).reshape(-1, 3)
         bounds = (self.num_entities, self.num_relations, self.num_entities)
         if triples.size and (triples.min() < 0 or (triples.max(axis=0) >= bounds).any()):
             raise ValueError(f"ids outside the graph's {self.num_entities} entities and {self.num_relations} relations")
         return self._with(sort_triples(triples, self.num_entities, self.num_relations))
 
-    def _with(self, triples: np.ndarray) -> KnowledgeGraph:
+    def _with(self, triples: np.ndarray, weights: np.ndarray | None = None) -> KnowledgeGraph:
         """Triples that are sorted and unique already."""
         triples = np.ascontiguousarray(triples)
         triples.flags.writeable = False
         meta = dataclasses.replace(
-            self.meta, triples=len(triples), hash=content_hash(self.meta.vocabulary_hash, triples)
+            self.meta, triples=len(triples), hash=content_hash(self.meta.vocabulary_hash, triples, weights)
         )
-        return KnowledgeGraph(dataclasses.replace(self.parts, triples=triples), meta)
+        return KnowledgeGraph(dataclasses.replace(self.parts, triples=triples, weights=weights), meta)
 
     def to_networkx(self, *, rows: np.ndarray | None = None) -> networkx.MultiDiGraph:
         """See `kg.backends.networkx`."""

@@ -152,7 +152,7 @@ class Scanner:
         values: list[bytes],
     ) -> None:
         """One statement that was parsed in full, by the rules of the compiled loop."""
-        subject, predicate, target, datatype, language, graph = statement
+        subject, predicate, target, datatype, language, graph, _ = statement
         self.counts["statements"] += 1
         if graph is not None:
             self.counts["graphs"] += 1

@@ -74,7 +74,7 @@ def sort_out(
     literals: list[tuple[str, Literal]] = []
     images = frozenset(predicates.image)
     total = 0
-    for subject, predicate, target, datatype, language, graph in statements:
+    for subject, predicate, target, datatype, language, graph, _ in statements:
         total += 1
         if graph == FORMULA:
             continue

@@ -101,6 +101,22 @@ class Naming(ABC):
             shortest[entity] = min(shortest.get(entity, len(name)), len(name))
         return sorted(shortest, key=lambda entity: (shortest[entity], -self.adjacency.degree(entity), entity))[:limit]
 
+    def search_near(self, name: str, limit: int = 10, *, most: int | None = None) -> list[int]:
+        """Entities with a name like `name`, case-folded: nearest first, then those with many triples.
+
+        Args:
+            most: letters that may be wrong, missing or too many; default one in four, at least one and at most three.
+        """
+        from kg.fuzzy import near_names
+
+        most = min(3, max(1, len(name) // 4)) if most is None else most
+        index = self.parts.names
+        nearest: dict[int, int] = {}
+        for row, distance in zip(*(column.tolist() for column in near_names(index, name, most)), strict=True):
+            entity = int(index.entities[row])
+            nearest[entity] = min(nearest.get(entity, distance), distance)
+        return sorted(nearest, key=lambda entity: (nearest[entity], -self.adjacency.degree(entity), entity))[:limit]
+
     def resolve(self, entity: str | int) -> int:
         """An entity by id, key, or name.
 

@@ -39,7 +39,8 @@ class Statement(NamedTuple):
 
     `datatype` tells what the object is: `"@id"` an IRI or blank node, `"@triple"` a quoted statement, an IRI a typed
     literal, None a plain literal or, with `language`, a tagged one. `graph` is None in the default graph and
-    `"@formula"` where the statement is quoted, not made.
+    `"@formula"` where the statement is quoted, not made. `weight` is how sure a source is of it, 1 where it does not
+    say. `language` may be set with an IRI too, in sources whose entities are words: "en", or "en+fr" between languages.
 
     >>> Statement("http://e.org/Paris", "http://e.org/in", "http://e.org/France", "@id").graph is None
     True
@@ -51,6 +52,7 @@ class Statement(NamedTuple):
     datatype: str | None = None
     language: str | None = None
     graph: str | None = None
+    weight: float = 1.0
 
 
 class Reader(ABC):
@@ -294,12 +296,12 @@ def converter(scope: str, *, renumber: bool = False) -> Callable[[pyoxigraph.Qua
                     datatype = None
             elif target.direction is not None:
                 language = f"{language}--{target.direction}"
-            return new(Statement, (start, predicate.value, target.value, datatype, language, place))
+            return new(Statement, (start, predicate.value, target.value, datatype, language, place, 1.0))
         if type(target) is NamedNode:
-            return new(Statement, (start, predicate.value, target.value, IRI_VALUE, None, place))
+            return new(Statement, (start, predicate.value, target.value, IRI_VALUE, None, place, 1.0))
         if type(target) is BlankNode:
-            return new(Statement, (start, predicate.value, name(target), IRI_VALUE, None, place))
-        return new(Statement, (start, predicate.value, quoted(target), QUOTED, None, place))
+            return new(Statement, (start, predicate.value, name(target), IRI_VALUE, None, place, 1.0))
+        return new(Statement, (start, predicate.value, quoted(target), QUOTED, None, place, 1.0))
 
     return convert
 

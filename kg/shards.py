@@ -50,8 +50,10 @@ class Policy:
     same_as: str = "keep"
 
     def speaks(self, tag: str | None) -> bool:
-        """Whether a literal with this language tag is kept."""
-        return tag is None or self.languages is None or any(speaks(tag, language) for language in self.languages)
+        """Whether what has this language tag is kept; between two languages, "en+fr", both must be wanted."""
+        if tag is None or self.languages is None:
+            return True
+        return all(any(speaks(part, language) for language in self.languages) for part in tag.split("+"))
 
 
 @dataclass
@@ -95,13 +97,17 @@ class Part:
     """Statements in whatever numbers their reader gives, and then what the numbers stand for."""
 
     def __init__(self) -> None:
-        self._edges, self._literals, self._values = bytearray(), bytearray(), bytearray()
+        self._edges, self._literals, self._values, self._weights = (bytearray() for _ in range(4))
         self._names: dict[str, Keys] = {}
         self._kinds: list[Kind] = []
 
     def edges(self, rows: np.ndarray) -> None:
         """(n, 3) int32: subject, predicate, object."""
         self._edges += _bytes(rows)
+
+    def weights(self, weights: np.ndarray) -> None:
+        """(n,) float32, for all edges or for none of a part."""
+        self._weights += _bytes(weights)
 
     def literals(self, rows: np.ndarray, values: np.ndarray | bytes) -> None:
         """(n, 4) int32: subject, predicate, kind, length of the value; and the bytes of the values."""
@@ -123,6 +129,7 @@ class Part:
             np.frombuffer(self._literals, np.int32),
             np.frombuffer(self._values, np.uint8),
             self._kinds,
+            np.frombuffer(self._weights, np.float32),
         )
 
     def save(self, folder: Path) -> None:
@@ -131,8 +138,8 @@ class Part:
         for name, (data, starts) in self._names.items():
             np.save(folder / f"{name}.npy", data, allow_pickle=False)
             np.save(folder / f"{name}.starts.npy", starts, allow_pickle=False)
-        for name, held in (("edges", self._edges), ("literals", self._literals), ("values", self._values)):
-            (folder / f"{name}.bin").write_bytes(held)
+        for name in ("edges", "literals", "values", "weights"):
+            (folder / f"{name}.bin").write_bytes(getattr(self, f"_{name}"))
         write_json(folder / "kinds.json", self._kinds)
 
 
@@ -148,17 +155,24 @@ def read_part(folder: Path) -> Run:
     }
     edges, literals = (_map(folder / f"{name}.bin", np.int32) for name in ("edges", "literals"))
     kinds = [(datatype, language) for datatype, language in read_json(folder / "kinds.json")]
-    return _run(names, edges, literals, _map(folder / "values.bin", np.uint8), kinds)
+    values, weights = _map(folder / "values.bin", np.uint8), _map(folder / "weights.bin", np.float32)
+    return _run(names, edges, literals, values, kinds, weights)
 
 
 def _run(
-    names: Mapping[str, Keys], edges: np.ndarray, literals: np.ndarray, values: np.ndarray, kinds: list[Kind]
+    names: Mapping[str, Keys],
+    edges: np.ndarray,
+    literals: np.ndarray,
+    values: np.ndarray,
+    kinds: list[Kind],
+    weights: np.ndarray,
 ) -> Run:
     literals = literals.reshape(-1, 4)
     starts = np.zeros(len(literals) + 1, np.int64)
     np.cumsum(literals[:, 3], out=starts[1:])
     entities, predicates = _strings(*names["entities"]), _strings(*names["predicates"])
-    return Run(entities, predicates, edges.reshape(-1, 3), literals[:, :3], kinds, _strings(values, starts))
+    weighed = weights if len(weights) else None
+    return Run(entities, predicates, edges.reshape(-1, 3), literals[:, :3], kinds, _strings(values, starts), weighed)
 
 
 @dataclass(frozen=True)
@@ -196,14 +210,14 @@ def number_statements(statements: Iterable[Statement], policy: Policy) -> tuple[
     filtered = policy.languages is not None
     drop_graphs = policy.named_graphs == "drop"
     quoted = foreign = in_graphs = formulas = total = 0
-    edges, literals, values = array("i"), array("i"), bytearray()
+    edges, literals, values, weights = array("i"), array("i"), bytearray(), array("f")
 
     def flush() -> None:
         part.edges(np.array(edges, np.int32))
         part.literals(np.array(literals, np.int32), bytes(values))
         del edges[:], literals[:], values[:]
 
-    for subject, predicate, target, datatype, language, graph in statements:
+    for subject, predicate, target, datatype, language, graph, weight in statements:
         total += 1
         if graph is not None:
             if graph == FORMULA:
@@ -212,12 +226,13 @@ def number_statements(statements: Iterable[Statement], policy: Policy) -> tuple[
             in_graphs += 1
             if drop_graphs:
                 continue
-        if datatype == IRI_VALUE and predicate not in images:
+        if filtered and not policy.speaks(language) and datatype != QUOTED:
+            foreign += 1
+        elif datatype == IRI_VALUE and predicate not in images:
+            weights.append(weight)
             edges.extend((entities[subject], predicates[predicate], entities[target]))
         elif datatype == QUOTED:
             quoted += 1
-        elif filtered and not policy.speaks(language):
-            foreign += 1
         else:
             value = target.encode()
             values += value
@@ -225,6 +240,8 @@ def number_statements(statements: Iterable[Statement], policy: Policy) -> tuple[
         if len(edges) + len(literals) >= 4 * BATCH:
             flush()
     flush()
+    if any(weight != 1.0 for weight in weights):
+        part.weights(np.array(weights, np.float32))
     part.finish(entities.keys_and_starts(), predicates.keys_and_starts(), list(kinds))
     tally = Tally.of(policy, total, quoted=quoted, foreign=foreign, in_graphs=in_graphs, formulas=formulas)
     return tally, part

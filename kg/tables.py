@@ -1,8 +1,9 @@
-"""Readers for graphs that are no RDF: triples in tab-separated columns, and WordNet's database."""
+"""Readers for graphs that are no RDF: triples in columns, ATOMIC, ConceptNet, and WordNet's database."""
 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
 
@@ -121,10 +122,12 @@ class Tsv(TextReader):
 class Atomic(Tsv):
     """ATOMIC 2020's TSV: events, relations and inferences in words; rows whose inference is "none" say nothing.
 
+    No suffix tells of it; it is asked for with `--syntax atomic`.
+
     Source: Hwang et al. 2021, "(COMET-)ATOMIC 2020".
     """
 
-    suffixes = (".atomic",)
+    suffixes = ()
 
     def triple(self, head: str, relation: str, tail: str) -> Iterator[Statement]:
         if tail.strip().lower() != NOTHING:
@@ -143,6 +146,52 @@ def header(fields: Sequence[str]) -> tuple[int, int, int] | None:
         return None
     head, relation, tail = (cast(int, place) for place in found)
     return head, relation, tail
+
+
+@READERS.register("conceptnet")
+class ConceptNet(TextReader):
+    """ConceptNet 5's assertions: five columns, of which URI, relation, start, end and a JSON object are read.
+
+    A term `/c/en/dog/n` is an entity with its words as the label; its part of speech and sense stay in the key. A
+    statement has the assertion's weight and the languages of its ends, by which `--keep-languages` leaves it out.
+    No suffix tells of it; it is asked for with `--syntax conceptnet`.
+    Source: Speer et al. 2017, "ConceptNet 5.5"; https://github.com/commonsense/conceptnet5/wiki/Downloads.
+    """
+
+    suffixes = ()
+
+    def begin(self) -> None:
+        self._named: set[str] = set()
+
+    def record(self, line: str, number: int, scope: str) -> Iterator[Statement]:
+        if not line:
+            return
+        fields = line.split("\t")
+        if len(fields) != 5 or not fields[0].startswith("/a/") or not fields[1].startswith("/r/"):
+            raise ValueError("not an assertion of ConceptNet (URI, relation, start, end, JSON in columns)")
+        try:
+            said = json.loads(fields[4])
+            weight = float(said["weight"])
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+            raise ValueError("the fifth column is no JSON object with a weight") from None
+        ends = fields[2], fields[3]
+        languages = [language_of(end) for end in ends]
+        spoken = "+".join(dict.fromkeys(language for language in languages if language is not None)) or None
+        yield Statement(ends[0], fields[1], ends[1], IRI_VALUE, spoken, None, weight)
+        for term, language in zip(ends, languages, strict=True):
+            if language is not None and term not in self._named:
+                self._named.add(term)
+                yield Statement(term, RDFS_LABEL, term.split("/")[3].replace("_", " "), None, language)
+
+
+def language_of(term: str) -> str | None:
+    """The language of a ConceptNet term; None for what is no term, such as an address.
+
+    >>> language_of("/c/en/hot_dog/n"), language_of("http://dbpedia.org/resource/Dog")
+    ('en', None)
+    """
+    parts = term.split("/")
+    return parts[2] if len(parts) > 3 and parts[:2] == ["", "c"] else None
 
 
 @READERS.register("wordnet")

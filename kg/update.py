@@ -199,10 +199,10 @@ def runs_of(graph: KnowledgeGraph) -> list[Run]:
     places = {key: place for place, key in enumerate(keys)}
     edges = np.asarray(graph.triples)
     return [
-        Run(subjects, predicates, rows, *_said(table, places))
-        for subjects, rows, table in (
-            (graph.entities.array, edges, tables[0]),
-            (relations.vocabulary.array, edges[:0], tables[1]),
+        Run(subjects, predicates, rows, *_said(table, places), weights)
+        for subjects, rows, table, weights in (
+            (graph.entities.array, edges, tables[0], graph.weights),
+            (relations.vocabulary.array, edges[:0], tables[1], None),
         )
     ]
 
@@ -257,6 +257,7 @@ def without(held: Sequence[Run], away: Sequence[Run]) -> tuple[list[Run], int]:
             dataclasses.replace(
                 run,
                 edges=run.edges[edges_kept],
+                weights=None if run.weights is None else run.weights[edges_kept],
                 literals=run.literals[rows_kept],
                 values=run.values if rows_kept.all() else take(run.values, np.flatnonzero(rows_kept)),
             )
@@ -280,11 +281,12 @@ def renumbered(parts: Parts, graph: KnowledgeGraph) -> Parts:
     mapped = np.column_stack((entity_ids[heads], relation_ids[types], entity_ids[tails]))
     triples = sort_triples(mapped, len(entities), len(relations))
     triples.flags.writeable = False
+    weights = None if parts.weights is None else parts.weights[np.lexsort(mapped.T[::-1])]
     pages = parts.relations.described_by
     described_by = np.full(len(pages), -1, np.int64)
     described_by[relation_ids] = np.where(pages >= 0, entity_ids[pages], -1)
     own = Relations(relations, _moved(parts.relations.literals, relation_ids), described_by)
-    return Parts(entities, own, triples, _moved(parts.literals, entity_ids))
+    return Parts(entities, own, triples, _moved(parts.literals, entity_ids), weights)
 
 
 def _continued(sorted_keys: Vocabulary, known: Vocabulary) -> tuple[Vocabulary, np.ndarray]:

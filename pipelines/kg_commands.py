@@ -97,15 +97,19 @@ def show(
 @command
 def search(
     graph: Graph,
-    text: Annotated[str, typer.Argument(help="The beginning of a name.", show_default=False)],
+    text: Annotated[str, typer.Argument(help="The beginning of a name, or nearly a name.", show_default=False)],
+    fuzzy: Annotated[
+        bool, typer.Option("--fuzzy", help="Names that nearly match, instead of their beginnings.")
+    ] = False,
     limit: Limit = 10,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> dict[str, Any]:
-    """Entities with a label or alias that begins so, in any case."""
+    """Entities with a label or alias that begins so, in any case; where none does, those that nearly match."""
     from kg.graph import KnowledgeGraph
 
     kg = KnowledgeGraph.open(graph)
+    found = [] if fuzzy else kg.search(text, limit)
     rows: list[dict[str, Any]] = [
         {
             "id": entity,
@@ -114,7 +118,7 @@ def search(
             "types": kg.labels(kg.types(entity)),
             "degree": kg.degree(entity),
         }
-        for entity in kg.search(text, limit)
+        for entity in found or kg.search_near(text, limit)
     ]
     if not as_json:
         table(

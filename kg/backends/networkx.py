@@ -21,7 +21,8 @@ class NetworkX(Backend):
     """networkx.MultiDiGraph: nodes are entity keys, edge keys are relation keys."""
 
     def export(self, kg: KnowledgeGraph, *, rows: np.ndarray | None = None) -> networkx.MultiDiGraph:
-        """Nodes carry `id`, `label` and `literals`; edges carry `relation` (its key) and `label`.
+        """Nodes carry `id`, `label` and `literals`; edges carry `relation` (its key), `label`, and `weight` where
+        the graph has weights.
 
         The graph attribute `relation_literals` holds what is said of relations that are no entities.
 
@@ -41,6 +42,10 @@ class NetworkX(Backend):
         heads, tails = (kg.entities.keys(triples[:, side]) for side in (0, 2))
         for head, relation, tail in zip(heads, triples[:, 1].tolist(), tails, strict=True):
             graph.add_edge(head, tail, key=keys[relation], relation=keys[relation], label=labels[relation])
+        if kg.weights is not None:
+            weights = kg.weights if rows is None else kg.weights[rows]
+            for head, relation, tail, weight in zip(heads, triples[:, 1], tails, weights.tolist(), strict=True):
+                graph.edges[head, tail, keys[relation]]["weight"] = weight
         graph.graph["relation_literals"] = [
             (kg.relations.key(relation), literal) for relation, literal in kg.parts.relations.literals.iterate()
         ]

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @BACKENDS.register("pyg")
 class PyG(Backend):
-    """torch_geometric.data.Data: `edge_index` (2, T), `edge_type` (T,), ids as in the graph."""
+    """torch_geometric.data.Data: `edge_index` (2, T), `edge_type` (T,), ids as in the graph.
+
+    Where the graph has weights there is `edge_weight` (T,).
+    """
 
     loads = False
     keeps_literals = False
@@ -38,5 +41,8 @@ class PyG(Backend):
             edge_type=torch.from_numpy(relations),
             num_nodes=kg.num_entities,
         )
+        if kg.weights is not None:
+            weights = torch.from_numpy(np.array(kg.weights))
+            data.edge_weight = torch.cat((weights, weights)) if inverse else weights
         data.num_relations = kg.num_relations * (2 if inverse else 1)
         return data

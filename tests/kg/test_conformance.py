@@ -81,7 +81,7 @@ def read(syntax: str, data: bytes, base: str | None) -> list[Statement]:
 def canonical(statements: list[Statement]) -> pyoxigraph.Dataset:
     """A data set in which equal graphs have equal blank nodes."""
     lines = []
-    for subject, predicate, target, datatype, language, graph in statements:
+    for subject, predicate, target, datatype, language, graph, _ in statements:
         literal = Literal(predicate, target, datatype, language)
         shown = node(target) if datatype == IRI_VALUE else target if datatype == QUOTED else ntriples_literal(literal)
         lines.append(f"{node(subject)} <{predicate}> {shown} {node(graph) if graph else ''} .")

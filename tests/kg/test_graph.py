@@ -218,6 +218,35 @@ def test_every_label_is_found_and_searched(labels: dict[str, str]) -> None:
         assert entity in kg.search(label[:2], limit=100)
 
 
+def distance(left: str, right: str) -> int:
+    """Levenshtein's, from its definition."""
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left, start=1):
+        before, row = row, [i]
+        for j, b in enumerate(right, start=1):
+            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b)))
+    return row[-1]
+
+
+@given(
+    st.dictionaries(st.sampled_from([f"e{n}" for n in range(9)]), st.text("abcéß東😀", max_size=9), min_size=1),
+    st.text("abcéß東😀", max_size=9),
+    st.integers(0, 3),
+)
+@settings(max_examples=150, deadline=None)
+def test_near_names_are_those_at_that_distance(labels: dict[str, str], wanted: str, most: int) -> None:
+    kg = KnowledgeGraph.from_triples([(key, "p", key) for key in labels], labels=labels)
+    found = kg.entities.keys(np.array(kg.search_near(wanted, 100, most=most), np.int64))
+    near = {key: distance(label.casefold(), wanted.casefold()) for key, label in labels.items()}
+    expected = {key for key, far in near.items() if far <= most} if wanted else set()
+    assert set(found) == expected and [near[key] for key in found] == sorted(near[key] for key in found)
+
+
+def test_near_names_by_default() -> None:
+    kg = KnowledgeGraph.from_triples([("a", "p", "b")], labels={"a": "Switzerland", "b": "Swaziland"})
+    assert kg.search_near("switserland") == [kg.entities.id("a")] and kg.search_near("x" * 90) == []
+
+
 def test_full_case_folding() -> None:
     kg = KnowledgeGraph.from_triples([], labels={"s": "Straße", "g": "Σίσυφος"})
     assert kg.labels(kg.find("STRASSE")) == ["Straße"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kg import InputError, KnowledgeGraph
@@ -13,6 +14,7 @@ from kg.literals import IRI_VALUE
 from kg.predicates import RDF_TYPE, RDFS_LABEL, SKOS, SKOS_ALT_LABEL
 from kg.rdf import Statement
 from kg.tables import WORDNET
+from kg.update import update
 from tests.kg.test_rdf import ReaderContract, read, read_leniently
 
 ROWS = (
@@ -58,6 +60,59 @@ class TestAtomic(ReaderContract):
     broken = b"a\tb\tc\na\tb\n"
     broken_line = 2
     survives = 1
+
+
+ASSERTIONS = (
+    b"/a/[/r/IsA/,/c/en/hot_dog/n/,/c/en/food/]\t/r/IsA\t/c/en/hot_dog/n\t/c/en/food\t"
+    b'{"dataset": "/d/conceptnet/4/en", "license": "cc:by/4.0", "weight": 2.5}\n'
+    b"/a/[/r/Synonym/,/c/fr/chien/,/c/en/dog/]\t/r/Synonym\t/c/fr/chien\t/c/en/dog\t"
+    b'{"dataset": "/d/wiktionary/fr", "weight": 1.0}\n'
+)
+
+
+class TestConceptNet(ReaderContract):
+    member = "conceptnet"
+    sample = ASSERTIONS
+    expected = (
+        Statement("/c/en/hot_dog/n", "/r/IsA", "/c/en/food", IRI_VALUE, "en", None, 2.5),
+        Statement("/c/en/hot_dog/n", RDFS_LABEL, "hot dog", None, "en"),
+        Statement("/c/en/food", RDFS_LABEL, "food", None, "en"),
+        Statement("/c/fr/chien", "/r/Synonym", "/c/en/dog", IRI_VALUE, "fr+en"),
+        Statement("/c/fr/chien", RDFS_LABEL, "chien", None, "fr"),
+        Statement("/c/en/dog", RDFS_LABEL, "dog", None, "en"),
+    )
+    broken = ASSERTIONS + b"/a/x\t/r/IsA\t/c/en/a\t/c/en/b\t{}\n/c/en/a\t/r/IsA\t/c/en/b\n"
+    broken_line = 3
+    survives = 6
+
+    def test_weights_stay_with_their_triples(self, tmp_path: Path) -> None:
+        heavier = ASSERTIONS.replace(b"2.5", b"9.0") + ASSERTIONS
+        (tmp_path / "a.csv").write_bytes(heavier)
+        build([tmp_path / "a.csv"], tmp_path / "a.kg", syntax="conceptnet")
+        kg = KnowledgeGraph.open(tmp_path / "a.kg")
+        weight = dict(zip(kg.statements(), np.asarray(kg.weights).tolist(), strict=True))
+        assert weight == {
+            ("/c/en/hot_dog/n", "/r/IsA", "/c/en/food"): 9.0,
+            ("/c/fr/chien", "/r/Synonym", "/c/en/dog"): 1.0,
+        }
+        without = kg.without(np.array([0]))
+        assert np.asarray(without.weights).tolist() == np.asarray(kg.weights)[1:].tolist() and without.hash != kg.hash
+        edges = kg.to_networkx().edges(data="weight")
+        assert sorted(weight for _, _, weight in edges) == [1.0, 9.0]
+        assert kg.to_pyg(inverse=True).edge_weight.shape == (4,)
+        more = ASSERTIONS.replace(b"food", b"meal").replace(b"2.5", b"0.5")
+        (tmp_path / "b.csv").write_bytes(more)
+        update(tmp_path / "a.kg", [tmp_path / "b.csv"], syntax="conceptnet")
+        now = KnowledgeGraph.open(tmp_path / "a.kg")
+        assert dict(zip(now.statements(), np.asarray(now.weights).tolist(), strict=True)) == {
+            **weight,
+            ("/c/en/hot_dog/n", "/r/IsA", "/c/en/meal"): 0.5,
+        }
+
+    def test_only_some_languages(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_bytes(ASSERTIONS)
+        meta = build([tmp_path / "a.csv"], tmp_path / "a.kg", languages=["en"], syntax="conceptnet")
+        assert (meta.triples, meta.skipped) == (1, {"language": 2})
 
 
 DOG = f"{WORDNET}wn30/02084071-n"

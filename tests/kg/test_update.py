@@ -58,6 +58,9 @@ def test_the_same_statements_as_a_build(
     build([write(place / "all.nt", sorted(wanted))], place / "all.kg")
     rebuilt = KnowledgeGraph.open(place / "all.kg")
     for key in rebuilt.entities:
+        if key not in kg.entities:
+            assert key in old_relations, "a relation that no triple uses any more is still a relation"
+            continue
         mine, theirs = kg.entities.id(key), rebuilt.entities.id(key)
         assert (kg.label(mine), kg.degree(mine), kg.literals(mine)) == (
             rebuilt.label(theirs),

@@ -139,30 +139,35 @@ class Joined:
         import pyarrow as pa
 
         legend: dict[Meaning, int] = {}
-
-        def read(run: Run) -> tuple[np.ndarray, np.ndarray]:
-            said = run.literals[:, 1].astype(np.int64) * len(run.kinds) + run.literals[:, 2]
-            pairs = len(run.predicates) * len(run.kinds)
-            if pairs > MANY_PAIRS:
-                return np.unique(said, return_inverse=True)
-            used = np.flatnonzero(np.bincount(said, minlength=pairs))
-            codes = np.zeros(pairs, np.int64)
-            codes[used] = np.arange(len(used))
-            return used, codes[said]
-
-        def named(run: Run, used: np.ndarray) -> np.ndarray:
-            names = run.predicates.take(pa.array(used // max(1, len(run.kinds)))).to_pylist()
-            kinds = [run.kinds[code] for code in (used % max(1, len(run.kinds))).tolist()]
-            said = [Meaning(name, *kind) for name, kind in zip(names, kinds, strict=True)]
-            return np.array([legend.setdefault(meaning, len(legend)) for meaning in said], np.int64)
-
         with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(read, self.runs))
-            codes = [named(run, used) for run, (used, _) in zip(self.runs, found, strict=True)]
-            meanings = list(pool.map(lambda table, one: table[one[1]], codes, found))
+            found = list(pool.map(pairs_of, self.runs))
+            tables = [codes_of(run, used, legend) for run, (used, _) in zip(self.runs, found, strict=True)]
+            meanings = list(pool.map(lambda table, one: table[one[1]], tables, found))
             subjects = list(pool.map(lambda run, ours: ours[run.literals[:, 0]], self.runs, self.places))
         values = pa.chunked_array([run.values for run in self.runs], pa.large_string())
         return LiteralRows(np.concatenate(subjects), np.concatenate(meanings), list(legend), values)
+
+
+def pairs_of(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """(used, codes): the pairs of predicate and kind that a run's literals have, and which of them each has."""
+    said = run.literals[:, 1].astype(np.int64) * len(run.kinds) + run.literals[:, 2]
+    pairs = len(run.predicates) * len(run.kinds)
+    if pairs > MANY_PAIRS:
+        return np.unique(said, return_inverse=True)
+    used = np.flatnonzero(np.bincount(said, minlength=pairs))
+    codes = np.zeros(pairs, np.int64)
+    codes[used] = np.arange(len(used))
+    return used, codes[said]
+
+
+def codes_of(run: Run, used: np.ndarray, legend: dict[Meaning, int]) -> np.ndarray:
+    """The codes of the pairs that a run uses in a legend, which grows by those that are new."""
+    import pyarrow as pa
+
+    names = run.predicates.take(pa.array(used // max(1, len(run.kinds)))).to_pylist()
+    kinds = [run.kinds[code] for code in (used % max(1, len(run.kinds))).tolist()]
+    said = [Meaning(name, *kind) for name, kind in zip(names, kinds, strict=True)]
+    return np.array([legend.setdefault(meaning, len(legend)) for meaning in said], np.int64)
 
 
 def assemble(
@@ -216,7 +221,8 @@ def assemble(
             numbered[:, column] = table[numbered[:, column]]
         triples = sort_triples(numbered, len(entities), len(relations))
         triples.flags.writeable = False
-        return triples, greatest_weights(numbered, joined.runs)
+        given = given_weights(joined.runs)
+        return triples, None if given is None else greatest_weights(numbered, given)
 
     with ThreadPoolExecutor(1) as aside:
         connecting = aside.submit(connect)
@@ -232,16 +238,20 @@ def assemble(
     return Parts(entities, Relations(relations, of_relations, described), triples, literals, weights)
 
 
-def greatest_weights(triples: np.ndarray, runs: Sequence[Run]) -> np.ndarray | None:
-    """(T,) float32: of each different triple, in order, the greatest weight it was given; None where all are 1."""
-    if all(run.weights is None for run in runs):
-        return None
-    given = [np.ones(len(run.edges), np.float32) if run.weights is None else run.weights for run in runs]
+def greatest_weights(triples: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(T,) float32: of each different triple, in ascending order, the greatest weight that it was given."""
     order = np.lexsort(triples.T[::-1])
     ordered = triples[order]
     first = np.ones(len(order), dtype=bool)
     first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    return np.maximum.reduceat(np.concatenate(given)[order], np.flatnonzero(first))
+    return np.maximum.reduceat(weights[order], np.flatnonzero(first)) if len(order) else weights
+
+
+def given_weights(runs: Sequence[Run]) -> np.ndarray | None:
+    """(E,) float32 of the edges of all runs; None where all are 1."""
+    if all(run.weights is None for run in runs):
+        return None
+    return np.concatenate([np.ones(len(r.edges), np.float32) if r.weights is None else r.weights for r in runs])
 
 
 def describing_entities(entities: Vocabulary, relations: Vocabulary, triples: np.ndarray) -> np.ndarray:
@@ -271,7 +281,11 @@ def name_index(entities: Vocabulary, literals: LiteralTable) -> NameIndex:
     texts = folded(take(one_array(literals.table["value"]), named))
     if len(bare):
         texts = pa.concat_arrays([texts, folded(local_names(take(entities.array, bare)))])
-    owners = np.concatenate((subjects[named], bare)).astype(id_type(len(entities)))
+    return sorted_names(texts, np.concatenate((subjects[named], bare)).astype(id_type(len(entities))))
+
+
+def sorted_names(texts: pa.LargeStringArray, owners: np.ndarray) -> NameIndex:
+    """The index of some names, which may be repeated."""
     order = sort_order(texts)
     again = repeated(texts, order)
     order, groups = ordered_by(np.cumsum(~again), owners[order], order)

@@ -11,7 +11,7 @@ import errno
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
@@ -20,6 +20,8 @@ import numpy as np
 
 from kg.arrays import Adjacency
 from kg.assemble import Parts, assemble
+from kg.bounded import assemble_bounded
+from kg.columns import Forgetting
 from kg.directory import fill_directory, is_graph_directory
 from kg.dumps import find_dumps
 from kg.errors import InputError, nearest
@@ -48,6 +50,7 @@ def build(
     predicates: Predicates | None = None,
     syntax: str | None = None,
     base: str | None = None,
+    memory: int | None = None,
     workers: int = 1,
     resume: bool = False,
 ) -> GraphMeta:
@@ -71,6 +74,8 @@ def build(
         predicates: which predicates are labels, types, and so on.
         syntax: the reader for all dumps, by name; default by suffix.
         base: the IRI for relative ones; default `file:///NAME` of each dump.
+        memory: bytes that may be held; beyond them names, triples and literals go to disk beside `out` and are joined
+            there. Default: as much as it takes.
         workers: dumps that are read at the same time, each by a process of its own.
         resume: use the dumps that an interrupted build of the same dumps had finished.
 
@@ -86,13 +91,15 @@ def build(
     for name, value in (("on_error", on_error), ("named_graphs", named_graphs), ("same_as", same_as)):
         if value not in CHOICES[name]:
             raise InputError(f"{name}: {value!r} is no choice; {nearest(value, CHOICES[name])}")
+    if memory is not None and same_as == "merge":
+        raise InputError("same_as: entities cannot be merged within bounded memory; leave one of the two out")
     out = Path(out)
     if out.exists() and not is_graph_directory(out):
         raise InputError(f"{out}: already there and not a graph directory; choose another place or remove it")
     chosen = tuple(languages) if languages is not None else None
     policy = Policy(predicates or Predicates(), chosen, named_graphs, same_as)
     paths = find_dumps(dumps)
-    with workplace(out, resume=resume) as work:
+    with workplace(out, resume=resume) as work, Forgetting(memory // 2) if memory else nullcontext():
         tasks = [
             Task(
                 path=path,
@@ -103,12 +110,13 @@ def build(
                 on_error=on_error,
                 max_errors=max_errors,
                 policy=policy,
+                memory=memory,
             )
             for place, path in enumerate(paths)
         ]
         shards = read_dumps(tasks, workers)
-        parts, meta = join(tasks, shards, language, workers)
-        write(parts, meta, out, work, [task.folder / REJECTED for task in tasks])
+        parts, meta, adjacency = join(tasks, shards, language, workers, work / "columns")
+        write(parts, meta, out, work, [task.folder / REJECTED for task in tasks], adjacency)
     return meta
 
 
@@ -132,13 +140,20 @@ def workplace(out: Path, *, resume: bool = False) -> Iterator[Path]:
     shutil.rmtree(work)
 
 
-def join(tasks: Sequence[Task], shards: Sequence[Shard], language: str, threads: int) -> tuple[Parts, GraphMeta]:
-    """One graph out of shards."""
+def join(
+    tasks: Sequence[Task], shards: Sequence[Shard], language: str, threads: int, columns: Path
+) -> tuple[Parts, GraphMeta, Adjacency]:
+    """One graph out of shards; where memory is bounded, mapped from the folder `columns`."""
     first = tasks[0]
     runs = [run for shard in shards for run in shard.runs]
     merges = first.policy.same_as == "merge"
-    parts = assemble(runs, first.policy.predicates, threads, merges_same=merges)
-    Thread(target=lambda: parts.names).start()  # beside what follows, which needs them last
+    if first.memory is None:
+        parts = assemble(runs, first.policy.predicates, threads, merges_same=merges)
+        Thread(target=lambda: parts.names).start()  # beside what follows, which needs them last
+        adjacency = Adjacency.of(parts.triples, len(parts.entities))
+    else:
+        shutil.rmtree(columns, ignore_errors=True)
+        parts, adjacency = assemble_bounded(runs, first.policy.predicates, columns, first.memory)
     skipped = sum((Counter(shard.tally.skipped) for shard in shards), Counter())
     skipped["duplicate"] = sum(len(run.edges) + len(run.literals) for run in runs) - parts.statements
     skipped["malformed"] = rejections(tasks, shards)
@@ -164,7 +179,7 @@ def join(tasks: Sequence[Task], shards: Sequence[Shard], language: str, threads:
             **own_predicates(first.policy.predicates),
         },
     )
-    return parts, graph.meta
+    return parts, graph.meta, adjacency
 
 
 def about_statements(parts: Parts) -> dict[str, int]:
@@ -201,12 +216,12 @@ def rejections(tasks: Sequence[Task], shards: Sequence[Shard]) -> int:
     return rejected
 
 
-def write(parts: Parts, meta: GraphMeta, out: Path, work: Path, listings: Sequence[Path]) -> None:
+def write(parts: Parts, meta: GraphMeta, out: Path, work: Path, listings: Sequence[Path], adjacency: Adjacency) -> None:
     """Write a graph directory in `work` and move it to `out`, with what was refused if anything was."""
     folder = work / "graph"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    fill_directory(folder, parts, meta, Adjacency.of(parts.triples, len(parts.entities)))
+    fill_directory(folder, parts, meta, adjacency)
     rejected = "".join(listing.read_text(encoding="utf-8") for listing in listings)
     if rejected:
         (folder / REJECTED).write_text("file\tline\treason\n" + rejected, encoding="utf-8")

@@ -47,6 +47,11 @@ class Table(NamedTuple):
     def __len__(self) -> int:
         return int(self.state[COUNT])
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return int(self.slots.nbytes + self.starts.nbytes + self.arena.nbytes)
+
     def key(self, number: int) -> bytes:
         return self.arena[self.starts[number] : self.starts[number + 1]].tobytes()
 

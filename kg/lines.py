@@ -38,7 +38,7 @@ from kg.scanning import (
     Tables,
     scan,
 )
-from kg.shards import Kind, Part, Policy, Tally
+from kg.shards import Kind, Part, Policy, Spill, Tally
 from kg.strings import PADDING
 
 BLOCK = 1 << 22
@@ -56,31 +56,35 @@ class Scanner:
 
     Args:
         reader: the full reader of the same syntax, for lines that are not plain.
-        part: where edges and literals go.
         policy: what is kept.
         scope: put in front of blank nodes' labels.
+        spill: takes the part when it has grown to its limit, and a new one is begun.
     """
 
     reader: LineReader
-    part: Part
+    part: Part = field(init=False)
     policy: Policy
     scope: str = ""
-    entities: Table = field(default_factory=lambda: Table.empty(1 << 16))
-    predicates: Table = field(default_factory=lambda: Table.empty(1 << 10))
-    graphs: Table = field(default_factory=lambda: Table.empty(1 << 8))
-    kinds: Table = field(default_factory=lambda: Table.empty(1 << 10))
-    meanings: list[Kind] = field(default_factory=list)
+    spill: Spill | None = None
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("statements", "graphs", "foreign", "quoted"), 0)
     )
 
     def __post_init__(self) -> None:
         self._output = Output.of(BLOCK)
-        self._status = np.zeros(len(self.kinds.starts), np.uint8)
-        self._numbers: dict[Kind, int] = {}
         self._images = tuple(dict.fromkeys(self.policy.predicates.image))
         self._drop = self.policy.named_graphs == "drop"
         self._quads = self.reader.format_name == "N_QUADS"
+        self._begin()
+
+    def _begin(self) -> None:
+        """A new part, with numbers of its own."""
+        self.part = Part()
+        self.entities, self.predicates = Table.empty(1 << 16), Table.empty(1 << 10)
+        self.graphs, self.kinds = Table.empty(1 << 8), Table.empty(1 << 10)
+        self.meanings: list[Kind] = []
+        self._status = np.zeros(len(self.kinds.starts), np.uint8)
+        self._numbers: dict[Kind, int] = {}
         self._learn(b"", (None, None), KIND_KEPT)
         self._learn(b"<>", (IRI_VALUE, None), KIND_KEPT)
         for predicate in self._images:
@@ -111,6 +115,9 @@ class Scanner:
         self.counts["statements"] += int(out.state[STATEMENTS])
         self.counts["graphs"] += int(out.state[IN_GRAPHS])
         self.counts["foreign"] += int(out.state[FOREIGN])
+        if self.spill is not None and self.part.size + self.entities.size > self.spill.limit:
+            self.spill(self.finish())
+            self._begin()
         return int(out.state[LINES]), refused
 
     def _flush(self, data: np.ndarray) -> list[Refusal]:
@@ -215,10 +222,16 @@ class Scanner:
 
 
 def scan_dump(
-    stream: BinaryIO, reader: LineReader, policy: Policy, reject: Reject, scope: str, threads: int
+    stream: BinaryIO,
+    reader: LineReader,
+    policy: Policy,
+    reject: Reject,
+    scope: str,
+    threads: int,
+    spill: Spill | None = None,
 ) -> tuple[Tally, list[Part]]:
-    """Number the statements of a dump of lines, in a part for each thread."""
-    scanners = [Scanner(reader, Part(), policy, scope) for _ in range(threads)]
+    """Number the statements of a dump of lines, in a part for each thread; those before went to `spill`."""
+    scanners = [Scanner(reader, policy, scope, spill) for _ in range(threads)]
     scan_stream(stream, scanners, reject)
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(Scanner.finish, scanners))

@@ -95,9 +95,17 @@ class LiteralTable:
     @classmethod
     def of(cls, rows: LiteralRows, num_subjects: int, predicates: Predicates, threads: int = 1) -> LiteralTable:
         """Sort rows, give them roles and drop duplicates."""
+        used = np.flatnonzero(np.bincount(rows.meanings, minlength=len(rows.legend)))
+        table = cls.sorted_table(rows, num_subjects, predicates, used, threads)
+        return cls(table, offsets_of(table["subject"].to_numpy(), num_subjects))
+
+    @staticmethod
+    def sorted_table(
+        rows: LiteralRows, num_subjects: int, predicates: Predicates, used: np.ndarray, threads: int = 1
+    ) -> pa.Table:
+        """The table of `of`, over the names of those meanings of the legend that are `used`, here or elsewhere."""
         import pyarrow as pa
 
-        used = np.flatnonzero(np.bincount(rows.meanings, minlength=len(rows.legend)))
         order = sorted(used.tolist(), key=lambda code: rows.legend[code].rank(predicates))
         ranks = np.zeros(len(rows.legend), np.int64)
         ranks[order] = np.arange(len(order))
@@ -119,7 +127,7 @@ class LiteralTable:
                 pa.array(names, pa.large_string()),
             )
         columns["value"] = take(rows.values, kept, threads)
-        return cls(pa.table(columns), offsets_of(subjects, num_subjects))
+        return pa.table(columns)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -18,11 +18,13 @@ from kg.errors import InputError
 from kg.meta import Source
 from kg.progress import progress
 from kg.rdf import LineReader
-from kg.shards import Policy, Shard, finished, number_statements, save_shard
+from kg.shards import Policy, Shard, Spill, finish_shard, finished, number_statements
 from kg.storage import sha256_file
 
 REJECTED = "rejected.tsv"
 MAX_ERRORS = 10_000
+PARTS = 4
+"""A part that is read takes at most this part of the memory: it is held twice while it is written."""
 COMPILED_FROM = 1 << 22
 """Stored bytes of a dump from which on the fast lane is taken."""
 
@@ -39,11 +41,12 @@ class Task:
     on_error: str
     max_errors: int
     policy: Policy
+    memory: int | None = None
 
     def record(self) -> dict[str, Any]:
         """What a shard must have been made from to be used again."""
         stat = None if self.path == STDIN else Path(self.path).stat()
-        settings = {key: value for key, value in asdict(self).items() if key not in ("folder", "policy")}
+        settings = {key: value for key, value in asdict(self).items() if key not in ("folder", "policy", "memory")}
         return {
             **settings,
             "policy": repr(self.policy),
@@ -77,8 +80,9 @@ def read_dumps(tasks: Sequence[Task], workers: int) -> list[Shard]:
                 running = [pool.submit(read_document, tasks[place]) for place in side_by_side]
             for place in waiting:
                 if place not in side_by_side:
+                    kept = len(tasks) > 1 or tasks[place].memory is not None
                     shards[place] = read_dump(
-                        tasks[place], lambda count: display.advance(bar, count), workers, keep=len(tasks) > 1
+                        tasks[place], lambda count: display.advance(bar, count), workers, keep=kept
                     )
             for place, future in zip(side_by_side, running if side_by_side else [], strict=True):
                 display.advance(bar, future.result())
@@ -101,6 +105,7 @@ def read_dump(
     reader = reader_of(task.path, task.syntax)
     base = task.base or f"file:///{Path(task.path).name}"
     rejected = 0
+    spill = None if task.memory is None else Spill(task.folder, task.memory // (PARTS * threads))
     with (
         ThreadPoolExecutor(1) as aside,
         open_dump(task.path, on_bytes, threads) as dump,
@@ -124,19 +129,23 @@ def read_dump(
         if isinstance(reader, LineReader) and compiled_pays(task.path):
             from kg.lines import scan_dump
 
-            tally, parts = scan_dump(stream, reader, task.policy, reject, task.scope, threads)
+            tally, parts = scan_dump(stream, reader, task.policy, reject, task.scope, threads, spill)
         else:
             statements = reader.statements(stream, reject=reject, scope=task.scope, base=base)
-            tally, part = number_statements(statements, task.policy)
+            tally, part = number_statements(statements, task.policy, spill)
             parts = [part]
         while stream.read(1 << 20):
             pass
         digest = hashing.result() if hashing is not None else cast(Dump, dump).sha256
         source = Source(task.path, dump.size, digest, tally.statements)
     record = {**record, "rejected": rejected, "source": asdict(source)}
-    if keep:
-        save_shard(task.folder, record, tally, parts)
-    return Shard(record, tally, [part.run() for part in parts])
+    if not keep:
+        return Shard(record, tally, [part.run() for part in parts])
+    save = spill or Spill(task.folder, 0)
+    for part in parts:
+        save(part)
+    finish_shard(task.folder, record, tally)
+    return Shard.open(task.folder)
 
 
 def compiled_pays(path: str) -> bool:

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kg.assemble import Run
+from kg.columns import mapped
 from kg.literals import IRI_VALUE, speaks
 from kg.predicates import Predicates
 from kg.rdf import FORMULA, QUOTED, Statement
@@ -30,6 +32,8 @@ Kind = tuple["str | None", "str | None"]
 """(datatype, language) of a literal."""
 BATCH = 1 << 12
 """Rows written at once: few enough that the garbage collector does not walk over them again and again."""
+ENTRY = 200
+"""About what a key costs in a dictionary, in bytes."""
 DONE = "shard.json"
 
 
@@ -101,6 +105,11 @@ class Part:
         self._names: dict[str, Keys] = {}
         self._kinds: list[Kind] = []
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory, without those of the names."""
+        return len(self._edges) + len(self._literals) + len(self._values) + len(self._weights)
+
     def edges(self, rows: np.ndarray) -> None:
         """(n, 3) int32: subject, predicate, object."""
         self._edges += _bytes(rows)
@@ -149,10 +158,11 @@ Keys = tuple[np.ndarray, np.ndarray]
 
 def read_part(folder: Path) -> Run:
     """What `Part.save` wrote, mapped."""
-    names = {
-        name: tuple(np.load(folder / f"{name}{end}.npy", mmap_mode="r") for end in ("", ".starts"))
-        for name in ("entities", "predicates")
-    }
+
+    def load(name: str) -> np.ndarray:
+        return mapped(np.load(folder / f"{name}.npy", mmap_mode="r"))
+
+    names = {name: (load(name), load(f"{name}.starts")) for name in ("entities", "predicates")}
     edges, literals = (_map(folder / f"{name}.bin", np.int32) for name in ("edges", "literals"))
     kinds = [(datatype, language) for datatype, language in read_json(folder / "kinds.json")]
     values, weights = _map(folder / "values.bin", np.uint8), _map(folder / "weights.bin", np.float32)
@@ -190,20 +200,39 @@ class Shard:
 
     @classmethod
     def open(cls, folder: Path) -> Shard:
-        """What `save_shard` wrote, mapped."""
+        """What `Spill` and `finish_shard` wrote, mapped."""
         value = read_json(folder / DONE)
         return cls(value.pop("record"), Tally(**value), [read_part(part) for part in sorted(folder.glob("part-*"))])
 
 
-def save_shard(folder: Path, record: dict[str, Any], tally: Tally, parts: Sequence[Part]) -> None:
-    """Write a shard; it counts when the last of its files is there."""
-    for place, part in enumerate(parts):
-        part.save(folder / f"part-{place:03}")
+def finish_shard(folder: Path, record: dict[str, Any], tally: Tally) -> None:
+    """Make a shard count, when all its parts are there."""
     write_json(folder / DONE, {"record": record, **asdict(tally)})
 
 
-def number_statements(statements: Iterable[Statement], policy: Policy) -> tuple[Tally, Part]:
-    """Number statements, one by one."""
+class Spill:
+    """Takes the parts of a shard to disk, in the order in which they come; several threads may bring some.
+
+    Args:
+        folder: the shard's.
+        limit: bytes that a part may hold before it is brought.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder, self.limit = folder, limit
+        self._lock, self._count = Lock(), 0
+
+    def __call__(self, part: Part) -> None:
+        with self._lock:
+            number = self._count
+            self._count += 1
+        part.save(self.folder / f"part-{number:05}")
+
+
+def number_statements(
+    statements: Iterable[Statement], policy: Policy, spill: Spill | None = None
+) -> tuple[Tally, Part]:
+    """Number statements, one by one; the part that is left when those before went to `spill`."""
     part = Part()
     entities, predicates, kinds = Codes(), Codes(), Codes()
     images = frozenset(policy.predicates.image)
@@ -216,6 +245,11 @@ def number_statements(statements: Iterable[Statement], policy: Policy) -> tuple[
         part.edges(np.array(edges, np.int32))
         part.literals(np.array(literals, np.int32), bytes(values))
         del edges[:], literals[:], values[:]
+
+    def finished_part() -> Part:
+        if any(weight != 1.0 for weight in weights):
+            part.weights(np.array(weights, np.float32))
+        return part.finish(entities.keys_and_starts(), predicates.keys_and_starts(), list(kinds))
 
     for subject, predicate, target, datatype, language, graph, weight in statements:
         total += 1
@@ -239,10 +273,12 @@ def number_statements(statements: Iterable[Statement], policy: Policy) -> tuple[
             literals.extend((entities[subject], predicates[predicate], kinds[datatype, language], len(value)))
         if len(edges) + len(literals) >= 4 * BATCH:
             flush()
+            if spill is not None and part.size + ENTRY * len(entities) > spill.limit:
+                spill(finished_part())
+                part, weights = Part(), array("f")
+                entities, predicates, kinds = Codes(), Codes(), Codes()
     flush()
-    if any(weight != 1.0 for weight in weights):
-        part.weights(np.array(weights, np.float32))
-    part.finish(entities.keys_and_starts(), predicates.keys_and_starts(), list(kinds))
+    finished_part()
     tally = Tally.of(policy, total, quoted=quoted, foreign=foreign, in_graphs=in_graphs, formulas=formulas)
     return tally, part
 
@@ -267,7 +303,7 @@ def nonzero(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _map(path: Path, dtype: type) -> np.ndarray:
-    return np.memmap(path, dtype, "r") if path.stat().st_size else np.empty(0, dtype)
+    return mapped(np.memmap(path, dtype, "r")) if path.stat().st_size else np.empty(0, dtype)
 
 
 def _strings(data: np.ndarray, starts: np.ndarray) -> pa.LargeStringArray:

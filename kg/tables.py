@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, cast
+from typing import BinaryIO, ClassVar, cast
 
 from kg.literals import IRI_VALUE
 from kg.predicates import RDF_TYPE, RDFS_LABEL, SKOS, SKOS_ALT_LABEL
@@ -92,7 +92,7 @@ class Tsv(TextReader):
     Further columns are not read. Keys may be any text; those that begin with `_:` are blank nodes.
     """
 
-    suffixes = (".tsv",)
+    suffixes: ClassVar[tuple[str, ...]] = (".tsv",)
 
     def begin(self) -> None:
         self._columns: Sequence[int] = (0, 1, 2)

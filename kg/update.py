@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kg.arrays import bits, offsets_of, pack, ranges, sort_triples
+from kg.arrays import Adjacency, bits, offsets_of, pack, ranges, sort_triples
 from kg.assemble import Joined, Parts, Relations, Run, assemble
 from kg.build import rejections, workplace, write
 from kg.dumps import find_dumps
@@ -134,7 +134,8 @@ def update(
             new_relations=len(parts.relations.vocabulary) - graph.num_relations,
         )
         meta = described(graph, parts, policy, shards[:split], change, malformed, sum(map(rows_of, new)))
-        write(parts, meta, out, work, [task.folder / REJECTED for task in tasks])
+        listings = [task.folder / REJECTED for task in tasks]
+        write(parts, meta, out, work, listings, Adjacency.of(parts.triples, len(parts.entities)))
     return meta, change
 
 

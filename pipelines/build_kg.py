@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.options import Json, Out, Quiet, Resume, command, say
+from pipelines.options import Json, Out, Quiet, Resume, command, parse_size, say
 
 if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph
@@ -48,6 +48,9 @@ def build_kg(
     ] = None,
     syntax: Annotated[str | None, typer.Option(help="The reader for all dumps; default by suffix.")] = None,
     base: Annotated[str | None, typer.Option(help="The IRI for relative ones; default file:///NAME.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="2GB", help="Memory to stay within; what does not fit goes to disk.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Threads that read lines, processes that read other syntaxes; default all cores.")
     ] = None,
@@ -74,6 +77,7 @@ def build_kg(
         predicates=parse_predicates(predicate or []),
         syntax=syntax,
         base=base,
+        memory=None if memory is None else parse_size(memory, "--memory"),
         workers=workers or os.cpu_count() or 1,
         resume=resume,
     )

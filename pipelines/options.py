@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -109,3 +110,16 @@ def say(text: str) -> None:
     from kg.progress import console
 
     console().print(text, soft_wrap=True)
+
+
+def parse_size(text: str, option: str) -> int:
+    """Bytes out of a number with a unit, decimal (2GB) or binary (2GiB).
+
+    >>> parse_size("2GB", "--memory"), parse_size("512 MiB", "--memory"), parse_size("1000", "--memory")
+    (2000000000, 536870912, 1000)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?\s*", text, re.IGNORECASE)
+    if match is None or not float(match[1]):
+        raise InputError(f"{option} {text}: expected a size such as 2GB or 500MB")
+    power = " KMGT".index(match[2].upper()) if match[2] else 0
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)

@@ -78,3 +78,11 @@ def test_the_command(tmp_path: Path) -> None:
 def test_an_unknown_engine(tmp_path: Path) -> None:
     result = kept("bench", "kg", "--engine", "polar", "--statements", "10", "--data", str(tmp_path))
     assert result.exit_code == 2 and "polars" in result.stderr
+
+
+def test_large_graphs(tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    options = ["--statements", "20000", "--seeds", "2000", "--memory", "20MB", "--data", str(tmp_path)]
+    told = json.loads(kept("bench", "kg-large", *options, "--record", str(page), "--json").stdout)
+    assert told["edges"] > 5000 and told["open seconds"] < 2 and told["seeds a second"]["1"] > 100
+    assert told["memory over time"] and "within 0.0 GB" in page.read_text()

@@ -8,6 +8,7 @@ whether the build was interrupted.
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -66,7 +67,7 @@ def build(
         on_error: what cannot be read stops the build ("raise"), or is left out, counted, and listed with file, line
             and reason in `rejected.tsv` of the graph directory ("skip").
         max_errors: with "skip", more errors than this stop the build after all.
-        language: the language in which the graph's labels are shown.
+        language: the language in which the graph's labels are shown; several, "en,de", are tried in their order.
         languages: keep only literals in these languages or without a tag; default all.
         named_graphs: "keep" their statements as plain ones, or "drop" them.
         same_as: "merge" entities that owl:sameAs connects into one, which keeps the keys of the others as values of
@@ -134,8 +135,8 @@ def workplace(out: Path, *, resume: bool = False) -> Iterator[Path]:
         raise
     except OSError as error:
         shutil.rmtree(work, ignore_errors=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise InputError(f"{out}: {error.strerror}") from None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
+            raise InputError(f"{out}: {os.strerror(error.errno)}") from None
         raise
     shutil.rmtree(work)
 

@@ -59,6 +59,7 @@ class Scanner:
         policy: what is kept.
         scope: put in front of blank nodes' labels.
         spill: takes the part when it has grown to its limit, and a new one is begun.
+        blank_nodes: False to raise `BlankNodeFound` where there are some.
     """
 
     reader: LineReader
@@ -66,6 +67,7 @@ class Scanner:
     policy: Policy
     scope: str = ""
     spill: Spill | None = None
+    blank_nodes: bool = True
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("statements", "graphs", "foreign", "quoted"), 0)
     )
@@ -216,9 +218,16 @@ class Scanner:
     def finish(self) -> Part:
         """The part, with what its numbers stand for."""
         names = [_used(table) for table in (self.entities, self.predicates)]
+        data, starts = names[0]
+        if not self.blank_nodes and (data[starts[:-1]] == ord("_")).any():  # no IRI begins so
+            raise BlankNodeFound
         if self.scope:
             names[0] = with_scope(*names[0], np.frombuffer(self.scope.encode() + bytes(PADDING), np.uint8))
         return self.part.finish(names[0], names[1], self.meanings)
+
+
+class BlankNodeFound(Exception):
+    """A blank node where none may be."""
 
 
 def scan_dump(
@@ -229,9 +238,11 @@ def scan_dump(
     scope: str,
     threads: int,
     spill: Spill | None = None,
+    *,
+    blank_nodes: bool = True,
 ) -> tuple[Tally, list[Part]]:
     """Number the statements of a dump of lines, in a part for each thread; those before went to `spill`."""
-    scanners = [Scanner(reader, policy, scope, spill) for _ in range(threads)]
+    scanners = [Scanner(reader, policy, scope, spill, blank_nodes) for _ in range(threads)]
     scan_stream(stream, scanners, reject)
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(Scanner.finish, scanners))

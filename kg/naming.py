@@ -38,9 +38,16 @@ class Naming(ABC):
         return self.parts.relations.vocabulary
 
     def label(self, entity: int, language: str | None = None) -> str:
-        """The name to show: in `language` (default: the graph's), else untagged, else in any, else the local name."""
-        found = self.parts.literals.label(entity, (language or self.meta.language, None))
+        """The name to show: in `language` (default: the graph's), else untagged, else in any, else the local name.
+
+        Several languages, "en,de", are tried in their order.
+        """
+        found = self.parts.literals.label(entity, self._languages(language))
         return found if found is not None else local_name(self.entities.key(entity))
+
+    def _languages(self, language: str | None) -> tuple[str | None, ...]:
+        """The languages to try one after the other, untagged text last."""
+        return (*(language or self.meta.language).split(","), None)
 
     def labels(self, entities: Iterable[int] | np.ndarray, language: str | None = None) -> list[str]:
         """The labels of many entities."""
@@ -49,7 +56,7 @@ class Naming(ABC):
     def relation_label(self, relation: int, language: str | None = None) -> str:
         """The name of a relation: its own label, else that of the entity which describes it, else its local name."""
         relations = self.parts.relations
-        languages = (language or self.meta.language, None)
+        languages = self._languages(language)
         found = relations.literals.label(relation, languages)
         page = int(relations.described_by[relation])
         if found is None and page >= 0:
@@ -58,12 +65,12 @@ class Naming(ABC):
 
     def aliases(self, entity: int, language: str | None = None) -> list[str]:
         """Other names in `language` (default: the graph's) or without a language tag."""
-        language = language or self.meta.language
+        languages = self._languages(language)[:-1]
         label = self.label(entity, language)
         names = (
             literal.value
             for literal in self.parts.literals.rows(entity, Role.LABEL, Role.ALIAS)
-            if literal.language is None or speaks(literal.language, language)
+            if literal.language is None or any(speaks(literal.language, known) for known in languages)
         )
         return [name for name in dict.fromkeys(names) if name != label]
 
@@ -74,7 +81,7 @@ class Naming(ABC):
     def description(self, entity: int, language: str | None = None) -> str | None:
         """What the graph says of an entity in prose, in `language` if it can be had."""
         found = self.parts.literals.rows(entity, Role.DESCRIPTION, Role.DESCRIPTION)
-        return best_label(found, (language or self.meta.language, None))
+        return best_label(found, self._languages(language))
 
     def images(self, entity: int) -> list[str]:
         """Paths or addresses of an entity's pictures."""

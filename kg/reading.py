@@ -10,15 +10,15 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from kg.compression import STDIN, Dump, open_dump
 from kg.dumps import reader_of
 from kg.errors import InputError
 from kg.meta import Source
 from kg.progress import progress
-from kg.rdf import LineReader
-from kg.shards import Policy, Shard, Spill, finish_shard, finished, number_statements
+from kg.rdf import LineReader, NTriples, Turtle
+from kg.shards import Part, Policy, Shard, Spill, Tally, finish_shard, finished, number_statements
 from kg.storage import sha256_file
 
 REJECTED = "rejected.tsv"
@@ -126,7 +126,11 @@ def read_dump(
             listing.write(f"{task.path}\t{'' if line is None else line}\t{' '.join(reason.split())}\n")
 
         stream: Any = dump if isinstance(reader, LineReader) else io.BufferedReader(dump, 1 << 20)
-        if isinstance(reader, LineReader) and compiled_pays(task.path):
+        compiled = compiled_pays(task.path)
+        found = lines_of_turtle(task, threads, spill) if compiled and isinstance(reader, Turtle) else None
+        if found is not None:
+            tally, parts = found
+        elif compiled and isinstance(reader, LineReader):
             from kg.lines import scan_dump
 
             tally, parts = scan_dump(stream, reader, task.policy, reject, task.scope, threads, spill)
@@ -146,6 +150,32 @@ def read_dump(
         save(part)
     finish_shard(task.folder, record, tally)
     return Shard.open(task.folder)
+
+
+class NotLines(Exception):
+    """A line that is no N-Triples."""
+
+
+def lines_of_turtle(task: Task, threads: int, spill: Spill | None) -> tuple[Tally, list[Part]] | None:
+    """Turtle that is N-Triples throughout, as DBpedia's dumps are, by the fast lane; None when it is not.
+
+    Blank nodes are left to the reader of Turtle, which gives them names of its own.
+    """
+    from kg.lines import BlankNodeFound, scan_dump
+
+    def reject(line: int | None, reason: str) -> None:
+        raise NotLines
+
+    if task.path == STDIN:
+        return None
+    try:
+        with open_dump(task.path, None, threads) as dump:
+            stream = cast(BinaryIO, dump)
+            return scan_dump(stream, NTriples(), task.policy, reject, "", threads, spill, blank_nodes=False)
+    except (NotLines, BlankNodeFound):
+        for part in task.folder.glob("part-*"):
+            shutil.rmtree(part)
+        return None
 
 
 def compiled_pays(path: str) -> bool:

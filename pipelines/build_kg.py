@@ -28,7 +28,9 @@ def build_kg(
         str, typer.Option(metavar="raise|skip", help="Stop at what cannot be read, or list it in rejected.tsv.")
     ] = "raise",
     max_errors: Annotated[int, typer.Option(help="With skip: stop after all past this many.")] = 10_000,
-    lang: Annotated[str, typer.Option("--lang", help="The language in which labels are shown.")] = "en",
+    lang: Annotated[
+        str, typer.Option("--lang", metavar="A,B,...", help="Languages in which labels are shown, by preference.")
+    ] = "en",
     keep_languages: Annotated[
         str | None,
         typer.Option(metavar="A,B,...", help="Keep only literals in these languages and untagged ones; default all."),

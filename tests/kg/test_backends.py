@@ -224,6 +224,27 @@ class TestPyG(BackendContract):
         assert (data.edge_type[kg.num_triples :] == data.edge_type[: kg.num_triples] + kg.num_relations).all()
 
 
+def test_pyg_with_types() -> None:
+    from kg.backends.pyg import THING, hetero
+
+    kg = KnowledgeGraph.from_triples(
+        [("Paris", "in", "France"), ("Lyon", "in", "France"), ("France", "borders", "Spain"), ("Paris", "near", "x")],
+        types={"Paris": "City", "Lyon": "City", "France": "Country", "Spain": "Country"},
+    )
+    data = hetero(kg)
+    data.validate()
+    assert set(data.edge_types) == {
+        ("City", "in", "Country"),
+        ("Country", "borders", "Country"),
+        ("City", "near", THING),
+    }
+    names = {kind: kg.entities.keys(data[kind].n_id.numpy()) for kind in data.node_types}
+    assert sorted(names["City"]) == ["Lyon", "Paris"] and sorted(names[THING]) == ["City", "Country", "x"]
+    heads, tails = data["City", "in", "Country"].edge_index.tolist()
+    found = {(names["City"][head], names["Country"][tail]) for head, tail in zip(heads, tails, strict=True)}
+    assert found == {("Paris", "France"), ("Lyon", "France")}
+
+
 class TestSciPy(BackendContract):
     member = "scipy"
 

@@ -22,7 +22,7 @@ from kg.build import build
 from kg.literals import IRI_VALUE
 from kg.meta import GraphMeta
 from kg.predicates import RDF, RDFS_LABEL, Predicates
-from kg.rdf import Statement
+from kg.rdf import Statement, Turtle
 
 E = "http://example.org/"
 LINES = [
@@ -302,6 +302,28 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 # Interruptions
 
 
+@pytest.mark.parametrize("memory", [None, 200_000])
+def test_a_disk_that_fills_up(memory: int | None, tmp_path: Path) -> None:
+    """The system refuses to let a file grow, wherever in the build that happens."""
+    resource = pytest.importorskip("resource")
+    out = tmp_path / "a.kg"
+    build([write(tmp_path / "old.nt")], out)
+    before = contents(out)
+    dump = write(tmp_path / "a.nt.gz", [f'<{E}{n}> <{E}p> "{n * n}" .' for n in range(20_000)])
+    code = f"from kg.build import build\nbuild([{str(dump)!r}], {str(out)!r}, memory={memory})"
+    limit = 100_000
+    for _ in range(3):
+        ran = subprocess.run(
+            [sys.executable, "-c", code],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),  # noqa: B023
+        )
+        assert ran.returncode and ran.stderr.splitlines()[-1] == f"kg.errors.InputError: {out}: File too large"
+        assert contents(out) == before and not list(tmp_path.glob(".*"))
+        limit *= 2
+
+
 def test_finished_dumps_are_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dumps = [write(tmp_path / f"{part}.nt", LINES[part::2]) for part in range(2)]
     whole = build(dumps, tmp_path / "whole.kg")
@@ -459,3 +481,37 @@ def test_statements_about_statements_are_counted(tmp_path: Path) -> None:
 def opened(place: Path, lines: Iterable[str], **options: str) -> KnowledgeGraph:
     build([write(place / "a.nt", lines)], place / "a.kg", **options)  # type: ignore[arg-type]
     return KnowledgeGraph.open(place / "a.kg")
+
+
+# Turtle that is lines
+
+
+@pytest.mark.parametrize(
+    ("extra", "is_lines"),
+    [
+        ("# completed 2022-12-01", True),
+        (f"@prefix e: <{E}> .\ne:a e:p e:b .", False),
+        (f"<relative> <{E}p> <{E}b> .", False),
+        (f"_:x <{E}p> <{E}b> .\n_:x <{E}p> <{E}a> .", False),
+        (f"<{E}a> <{E}p> <{E}b> ,\n <{E}c> .", False),
+    ],
+)
+def test_turtle_that_is_lines(extra: str, is_lines: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n".join([*(f"<{E}{n}> <{E}p> <{E}{n + 1}> ." for n in range(300)), extra, f"<{E}z> <{E}p> <{E}z> ."])
+    (tmp_path / "a.ttl").write_text(text)
+    expected = build([tmp_path / "a.ttl"], tmp_path / "slow.kg")
+    monkeypatch.setattr("kg.reading.COMPILED_FROM", 0)
+    monkeypatch.setattr("kg.lines.BLOCK", 1000)
+    called: list[str] = []
+    parsed = Turtle.statements
+
+    def statements(self: Turtle, *args: object, **options: object) -> object:
+        called.append("turtle")
+        return parsed(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Turtle, "statements", statements)
+    for memory in (None, 20_000):
+        called.clear()
+        assert build([tmp_path / "a.ttl"], tmp_path / "fast.kg", memory=memory, workers=2) == expected
+        assert called == ([] if is_lines else ["turtle"])
+        assert contents(tmp_path / "fast.kg") == contents(tmp_path / "slow.kg")

@@ -155,6 +155,14 @@ def test_labels_by_language() -> None:
     assert kg.labels([paris, germany], "fr") == ["City of Light", "Deutschland"]
 
 
+def test_languages_are_tried_in_their_order() -> None:
+    said = [("x", Literal(RDFS_LABEL, text, None, tag)) for text, tag in (("eins", "de"), ("un", "fr"), ("één", "nl"))]
+    said.append(("x", Literal(RDFS_LABEL, "I")))
+    kg = KnowledgeGraph.from_triples([("x", "p", "x")], literals=said, language="en,fr,de")
+    assert kg.label(0) == "un" and kg.label(0, "de,fr") == "eins" and kg.label(0, "en") == "I"
+    assert set(kg.names(0)) == {"un", "eins", "I"}
+
+
 def test_names_aliases_and_descriptions() -> None:
     kg = world()
     paris = kg.entities.id("Paris")

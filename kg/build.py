@@ -29,12 +29,13 @@ from kg.errors import InputError, nearest
 from kg.graph import KnowledgeGraph
 from kg.literals import one_array
 from kg.meta import GraphMeta, Source
-from kg.predicates import QUALIFIER, REIFYING, Predicates
+from kg.predicates import QUALIFIER, REIFYING, Predicates, Role
 from kg.reading import MAX_ERRORS, REJECTED, Task, read_dumps
 from kg.same_as import other_keys
 from kg.shards import Policy, Shard, nonzero
 from kg.storage import replace_directory
 
+ROLES = tuple(role.name.lower() for role in Role)
 CHOICES = {"on_error": ("raise", "skip"), "named_graphs": ("keep", "drop"), "same_as": ("keep", "merge")}
 
 
@@ -48,6 +49,7 @@ def build(
     languages: Sequence[str] | None = None,
     named_graphs: str = "keep",
     same_as: str = "keep",
+    literals: Sequence[str] | None = None,
     predicates: Predicates | None = None,
     syntax: str | None = None,
     base: str | None = None,
@@ -70,6 +72,8 @@ def build(
         language: the language in which the graph's labels are shown; several, "en,de", are tried in their order.
         languages: keep only literals in these languages or without a tag; default all.
         named_graphs: "keep" their statements as plain ones, or "drop" them.
+        literals: keep only literals whose predicate has one of these roles: "label", "alias", "description", "image",
+            "other"; default all.
         same_as: "merge" entities that owl:sameAs connects into one, which keeps the keys of the others as values of
             that predicate; or "keep" them apart, with a triple between them.
         predicates: which predicates are labels, types, and so on.
@@ -92,13 +96,17 @@ def build(
     for name, value in (("on_error", on_error), ("named_graphs", named_graphs), ("same_as", same_as)):
         if value not in CHOICES[name]:
             raise InputError(f"{name}: {value!r} is no choice; {nearest(value, CHOICES[name])}")
+    for role in literals or ():
+        if role not in ROLES:
+            raise InputError(f"literals: {role!r} is no role; {nearest(role, ROLES)}")
     if memory is not None and same_as == "merge":
         raise InputError("same_as: entities cannot be merged within bounded memory; leave one of the two out")
     out = Path(out)
     if out.exists() and not is_graph_directory(out):
         raise InputError(f"{out}: already there and not a graph directory; choose another place or remove it")
     chosen = tuple(languages) if languages is not None else None
-    policy = Policy(predicates or Predicates(), chosen, named_graphs, same_as)
+    roles = None if literals is None else tuple(literals)
+    policy = Policy(predicates or Predicates(), chosen, named_graphs, same_as, roles)
     paths = find_dumps(dumps)
     with workplace(out, resume=resume) as work, Forgetting(memory // 2) if memory else nullcontext():
         tasks = [
@@ -175,6 +183,7 @@ def join(
             "languages": first.policy.languages,
             "named_graphs": first.policy.named_graphs,
             "same_as": first.policy.same_as,
+            "literals": None if first.policy.literals is None else list(first.policy.literals),
             "syntax": first.syntax,
             "base": first.base,
             **own_predicates(first.policy.predicates),

@@ -33,6 +33,7 @@ from kg.scanning import (
     REST,
     STATEMENTS,
     TO,
+    UNWANTED,
     VALUES,
     Output,
     Tables,
@@ -44,7 +45,7 @@ from kg.strings import PADDING
 BLOCK = 1 << 22
 TAIL = b'\n>"' + bytes(61)
 """What stands behind a block, so that the compiled loop's searches end."""
-COUNTED = ("statements", "graphs", "foreign", "quoted")
+COUNTED = ("statements", "graphs", "foreign", "quoted", "unwanted")
 SAMPLE = b'<x:s> <x:p> ""%s .'
 Refusal = tuple[int, str]
 """(line in its block, reason)."""
@@ -68,13 +69,15 @@ class Scanner:
     scope: str = ""
     spill: Spill | None = None
     blank_nodes: bool = True
-    counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("statements", "graphs", "foreign", "quoted"), 0)
-    )
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
     def __post_init__(self) -> None:
         self._output = Output.of(BLOCK)
         self._images = tuple(dict.fromkeys(self.policy.predicates.image))
+        roles = self.policy.predicates.groups().values()
+        self._known = tuple(dict.fromkeys((*self._images, *(key for group in roles for key in group))))
+        self._wanted = np.array([self.policy.wants(key) for key in self._known], np.bool_)
+        self._others = self.policy.wants("")
         self._drop = self.policy.named_graphs == "drop"
         self._quads = self.reader.format_name == "N_QUADS"
         self._begin()
@@ -89,7 +92,7 @@ class Scanner:
         self._numbers: dict[Kind, int] = {}
         self._learn(b"", (None, None), KIND_KEPT)
         self._learn(b"<>", (IRI_VALUE, None), KIND_KEPT)
-        for predicate in self._images:
+        for predicate in self._known:
             self.predicates, _ = intern(self.predicates, predicate.encode())
 
     def scan(self, block: memoryview) -> tuple[int, list[Refusal]]:
@@ -100,7 +103,16 @@ class Scanner:
         out, place, refused = self._output, 0, []
         out.state[:] = 0
         while True:
-            tables = Tables(self.entities, self.predicates, self.graphs, self.kinds, self._status, len(self._images))
+            tables = Tables(
+                self.entities,
+                self.predicates,
+                self.graphs,
+                self.kinds,
+                self._status,
+                len(self._images),
+                self._wanted,
+                self._others,
+            )
             place = scan(data, place, stop, tables, out, self._quads, self._drop)
             refused += self._flush(data)
             pause = out.state[PAUSE]
@@ -117,6 +129,7 @@ class Scanner:
         self.counts["statements"] += int(out.state[STATEMENTS])
         self.counts["graphs"] += int(out.state[IN_GRAPHS])
         self.counts["foreign"] += int(out.state[FOREIGN])
+        self.counts["unwanted"] += int(out.state[UNWANTED])
         if self.spill is not None and self.part.size + self.entities.size > self.spill.limit:
             self.spill(self.finish())
             self._begin()
@@ -174,6 +187,8 @@ class Scanner:
             self.counts["foreign"] += 1
         elif datatype == IRI_VALUE and not image:
             edges.append((self._entity(subject), self._predicate(predicate), self._entity(target)))
+        elif not self.policy.wants(predicate):
+            self.counts["unwanted"] += 1
         else:
             if image and target.startswith("_:") and datatype == IRI_VALUE:
                 target = scoped(target, self.scope)
@@ -252,6 +267,7 @@ def scan_dump(
         counts["statements"],
         quoted=counts["quoted"],
         foreign=counts["foreign"],
+        unwanted=counts["unwanted"],
         in_graphs=counts["graphs"],
     )
     return tally, parts

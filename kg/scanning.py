@@ -30,7 +30,7 @@ from kg.words import (
 
 PAUSE_DONE, PAUSE_OUTPUT, PAUSE_ENTITIES, PAUSE_PREDICATES, PAUSE_KIND, PAUSE_GRAPHS = range(6)
 """Why the loop stopped: at the end of the block, or for want of something, before a line of which nothing was taken."""
-EDGES, LITERALS, VALUES, REST, LINES, STATEMENTS, IN_GRAPHS, FOREIGN, PAUSE, FROM, TO = range(11)
+EDGES, LITERALS, VALUES, REST, LINES, STATEMENTS, IN_GRAPHS, FOREIGN, UNWANTED, PAUSE, FROM, TO = range(12)
 """What `Output.state` counts."""
 PLAIN, ADDRESS = 0, 1
 """Kinds of literals that every table of kinds begins with: without a suffix, and a picture's IRI."""
@@ -92,7 +92,7 @@ class Output(NamedTuple):
             np.empty((rows, 4), np.int32),
             np.empty(size + 64, np.uint8),
             np.empty((1 << 12, 3), np.int64),
-            np.zeros(11, np.int64),
+            np.zeros(12, np.int64),
         )
 
 
@@ -104,6 +104,8 @@ class Tables(NamedTuple):
         kinds: what stands behind a literal's closing quote.
         status: (len of the kinds' starts,) uint8, see `KIND_KEPT`.
         images: predicates below this number lead to pictures.
+        wanted: bool for each predicate with a number below its length, whether its literals are kept.
+        others: whether those of all other predicates are.
     """
 
     entities: Table
@@ -112,6 +114,8 @@ class Tables(NamedTuple):
     kinds: Table
     status: np.ndarray
     images: int
+    wanted: np.ndarray
+    others: bool
 
 
 @njit(inline="always")
@@ -455,6 +459,11 @@ def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, dr
             if kind >= 0 and tables.status[kind] == KIND_FOREIGN:
                 state[FOREIGN] += 1
                 break
+            if kind >= 0 or image:
+                named = 0 <= predicate < len(tables.wanted)
+                if not (tables.wanted[predicate] if named else tables.others):
+                    state[UNWANTED] += 1
+                    break
             if subject < 0:
                 subject = add(entities, data, subject_start, subject_stop, subject_hash)
             if predicate < 0:

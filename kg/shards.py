@@ -45,6 +45,8 @@ class Policy:
         predicates: the predicates with a meaning.
         languages: keep only literals in these languages or without a tag; None keeps all.
         named_graphs: "keep" takes the statements of named graphs as plain ones, "drop" leaves them out.
+        literals: the roles of predicates whose literals are kept: label, alias, description, image, other; None keeps
+            all.
         same_as: "merge" makes one of entities that are said to be the same, "keep" leaves them apart.
     """
 
@@ -52,6 +54,11 @@ class Policy:
     languages: tuple[str, ...] | None = None
     named_graphs: str = "keep"
     same_as: str = "keep"
+    literals: tuple[str, ...] | None = None
+
+    def wants(self, predicate: str) -> bool:
+        """Whether the literals of a predicate are kept."""
+        return self.literals is None or self.predicates.role(predicate).name.lower() in self.literals
 
     def speaks(self, tag: str | None) -> bool:
         """Whether what has this language tag is kept; between two languages, "en+fr", both must be wanted."""
@@ -70,7 +77,15 @@ class Tally:
 
     @classmethod
     def of(
-        cls, policy: Policy, statements: int, *, quoted: int, foreign: int, in_graphs: int, formulas: int = 0
+        cls,
+        policy: Policy,
+        statements: int,
+        *,
+        quoted: int,
+        foreign: int,
+        in_graphs: int,
+        unwanted: int = 0,
+        formulas: int = 0,
     ) -> Tally:
         """The counters by their names in `meta.json`."""
         dropped = policy.named_graphs == "drop"
@@ -78,6 +93,7 @@ class Tally:
             "quoted statement": quoted,
             "formula": formulas,
             "language": foreign,
+            "literal": unwanted,
             "named graph": in_graphs if dropped else 0,
         }
         return cls(statements, nonzero(skipped), nonzero({"in named graphs": 0 if dropped else in_graphs}))
@@ -238,7 +254,7 @@ def number_statements(
     images = frozenset(policy.predicates.image)
     filtered = policy.languages is not None
     drop_graphs = policy.named_graphs == "drop"
-    quoted = foreign = in_graphs = formulas = total = 0
+    quoted = foreign = unwanted = in_graphs = formulas = total = 0
     edges, literals, values, weights = array("i"), array("i"), bytearray(), array("f")
 
     def flush() -> None:
@@ -267,6 +283,8 @@ def number_statements(
             edges.extend((entities[subject], predicates[predicate], entities[target]))
         elif datatype == QUOTED:
             quoted += 1
+        elif not policy.wants(predicate):
+            unwanted += 1
         else:
             value = target.encode()
             values += value
@@ -279,7 +297,9 @@ def number_statements(
                 entities, predicates, kinds = Codes(), Codes(), Codes()
     flush()
     finished_part()
-    tally = Tally.of(policy, total, quoted=quoted, foreign=foreign, in_graphs=in_graphs, formulas=formulas)
+    tally = Tally.of(
+        policy, total, quoted=quoted, foreign=foreign, unwanted=unwanted, in_graphs=in_graphs, formulas=formulas
+    )
     return tally, part
 
 

@@ -97,6 +97,7 @@ def update(
         tuple(languages) if languages is not None else None,
         options.get("named_graphs", "keep"),
         options.get("same_as", "keep"),
+        tuple(options["literals"]) if options.get("literals") is not None else None,
     )
     paths, split = [*(find_dumps(dumps) if dumps else [])], len(find_dumps(dumps)) if dumps else 0
     paths += find_dumps(remove) if remove else []

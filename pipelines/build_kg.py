@@ -38,6 +38,10 @@ def build_kg(
     named_graphs: Annotated[
         str, typer.Option(metavar="keep|drop", help="What becomes of statements in named graphs.")
     ] = "keep",
+    literals: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Literals to keep: label, alias, description, image, other; default all."),
+    ] = None,
     same_as: Annotated[
         str, typer.Option(metavar="keep|merge", help="Whether entities that owl:sameAs connects become one.")
     ] = "keep",
@@ -76,6 +80,7 @@ def build_kg(
         languages=keep_languages.split(",") if keep_languages is not None else None,
         named_graphs=named_graphs,
         same_as=same_as,
+        literals=literals.split(",") if literals is not None else None,
         predicates=parse_predicates(predicate or []),
         syntax=syntax,
         base=base,

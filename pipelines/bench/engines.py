@@ -2,8 +2,9 @@
 
     python -m pipelines.bench.engines NAME DUMP OUT
 
-All but KEPT's make what people make of a dump by hand: edges as ids, entities, relations and labels as Parquet files.
-KEPT's makes a whole graph directory (sorted, indexed both ways, with a name index and hashes), which is more.
+All but KEPT's make what people make of a dump by hand: edges as ids, entities, relations and labels as Parquet files;
+other literals are read over. KEPT's make a whole graph directory (sorted, indexed both ways, with a name index and
+hashes), with all literals or, as the others, with labels only.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from typing import Any
 LABELS = ("http://www.w3.org/2000/01/rdf-schema#label", "http://www.w3.org/2004/02/skos/core#altLabel")
 
 
-def kept(dump: Path, out: Path, workers: int) -> None:
+def kept(dump: Path, out: Path, workers: int, literals: tuple[str, ...] | None = None) -> None:
     """`kg.build.build`."""
     from kg.build import build
 
-    build([dump], out / "graph.kg", workers=workers)
+    build([dump], out / "graph.kg", workers=workers, literals=literals)
 
 
 def pyoxigraph_dict(dump: Path, out: Path) -> None:
@@ -204,6 +205,8 @@ class Engine:
 ENGINES = {
     "kept, 1 core": Engine(lambda dump, out: kept(dump, out, 1), cores=1),
     "kept, 2 cores": Engine(lambda dump, out: kept(dump, out, 2)),
+    "kept, labels, 1 core": Engine(lambda dump, out: kept(dump, out, 1, ("label", "alias")), cores=1),
+    "kept, labels, 2 cores": Engine(lambda dump, out: kept(dump, out, 2, ("label", "alias"))),
     "pyoxigraph + dict": Engine(pyoxigraph_dict),
     "polars": Engine(polars_join, needs="polars"),
     "python split + dict": Engine(python_split),

@@ -13,7 +13,7 @@ import typer
 from pipelines.options import Json, Quiet, command, say
 
 YARDSTICK = "pyoxigraph + dict"
-OWN = ("kept, 1 core", "kept, 2 cores")
+OWN = ("kept, 1 core", "kept, 2 cores", "kept, labels, 1 core", "kept, labels, 2 cores")
 SAMPLE = 200_000
 """rdflib is given so many statements only, and its times are scaled up: the whole would take it minutes."""
 

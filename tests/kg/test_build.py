@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -478,9 +479,22 @@ def test_statements_about_statements_are_counted(tmp_path: Path) -> None:
     assert opened(tmp_path, QUALIFIED).meta.counted == {"qualifiers": 2, "reified statements": 1}
 
 
-def opened(place: Path, lines: Iterable[str], **options: str) -> KnowledgeGraph:
-    build([write(place / "a.nt", lines)], place / "a.kg", **options)  # type: ignore[arg-type]
+def opened(place: Path, lines: Iterable[str], **options: Any) -> KnowledgeGraph:
+    build([write(place / "a.nt", lines)], place / "a.kg", **options)
     return KnowledgeGraph.open(place / "a.kg")
+
+
+# Which literals are kept
+
+
+def test_only_some_literals(tmp_path: Path) -> None:
+    kg = opened(tmp_path, LINES, literals=["label"])
+    assert {x.predicate for _, x in kg.all_literals()} == {RDFS_LABEL}
+    assert kg.meta.skipped == {"duplicate": 1, "literal": 2, "quoted statement": 1}
+    assert accounted(kg.meta) == kg.meta.statements and kg.meta.options["literals"] == ["label"]
+    assert opened(tmp_path, LINES, literals=["image", "other"]).meta.literals == 2
+    with pytest.raises(InputError, match="'labels' is no role; did you mean 'label'"):
+        opened(tmp_path, LINES, literals=["labels"])
 
 
 # Turtle that is lines

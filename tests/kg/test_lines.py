@@ -84,7 +84,7 @@ def slowly(data: bytes, syntax: str, policy: Policy) -> Found:
     refused: list[tuple[int | None, str]] = []
     reader = READERS[syntax]()
     found: Counter[tuple[str | None, ...]] = Counter()
-    total = quoted = foreign = in_graphs = 0
+    total = quoted = foreign = unwanted = in_graphs = 0
     for statement in reader.statements(io.BytesIO(data), reject=lambda *place: refused.append(place)):
         assert statement.graph != FORMULA
         total += 1
@@ -95,9 +95,14 @@ def slowly(data: bytes, syntax: str, policy: Policy) -> Found:
             quoted += 1
         elif statement.datatype != IRI_VALUE and not policy.speaks(statement.language):
             foreign += 1
+        elif (statement.datatype != IRI_VALUE or statement.predicate in policy.predicates.image) and not policy.wants(
+            statement.predicate
+        ):
+            unwanted += 1
         else:
             found[statement[:5]] += 1
-    return found, refused, Tally.of(policy, total, quoted=quoted, foreign=foreign, in_graphs=in_graphs)
+    counts = {"quoted": quoted, "foreign": foreign, "unwanted": unwanted, "in_graphs": in_graphs}
+    return found, refused, Tally.of(policy, total, **counts)
 
 
 def fast(data: bytes, syntax: str, policy: Policy, threads: int = 1, scope: str = "") -> Found:
@@ -149,6 +154,8 @@ def test_any_bytes(some: list[bytes], end: bytes) -> None:
 def test_any_policy(some: list[bytes]) -> None:
     assert_same(b"\n".join(some), Policy(languages=("en",), named_graphs="drop"))
     assert_same(b"\n".join(some), Policy(Predicates(image=(E + "p",)), languages=()))
+    for literals in (("image",), ("other",), ("label", "alias"), ()):
+        assert_same(b"\n".join(some), Policy(Predicates(label=(E + "p",)), literals=literals))
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=6), st.integers(0, 3))

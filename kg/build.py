@@ -36,7 +36,12 @@ from kg.shards import Policy, Shard, nonzero
 from kg.storage import replace_directory
 
 ROLES = tuple(role.name.lower() for role in Role)
-CHOICES = {"on_error": ("raise", "skip"), "named_graphs": ("keep", "drop"), "same_as": ("keep", "merge")}
+CHOICES = {
+    "on_error": ("raise", "skip"),
+    "named_graphs": ("keep", "drop"),
+    "same_as": ("keep", "merge"),
+    "engine": ("local", "spark"),
+}
 
 
 def build(
@@ -54,6 +59,8 @@ def build(
     syntax: str | None = None,
     base: str | None = None,
     memory: int | None = None,
+    engine: str = "local",
+    master: str | None = None,
     workers: int = 1,
     resume: bool = False,
 ) -> GraphMeta:
@@ -81,6 +88,8 @@ def build(
         base: the IRI for relative ones; default `file:///NAME` of each dump.
         memory: bytes that may be held; beyond them names, triples and literals go to disk beside `out` and are joined
             there. Default: as much as it takes.
+        engine: "spark" has lines read by Apache Spark, see `kg.spark`.
+        master: the address of a Spark master; default what spark-submit gave, else this machine with `workers` cores.
         workers: dumps that are read at the same time, each by a process of its own.
         resume: use the dumps that an interrupted build of the same dumps had finished.
 
@@ -93,7 +102,12 @@ def build(
     >>> build([place / "a.nt"], place / "a.kg").triples
     1
     """
-    for name, value in (("on_error", on_error), ("named_graphs", named_graphs), ("same_as", same_as)):
+    for name, value in (
+        ("on_error", on_error),
+        ("named_graphs", named_graphs),
+        ("same_as", same_as),
+        ("engine", engine),
+    ):
         if value not in CHOICES[name]:
             raise InputError(f"{name}: {value!r} is no choice; {nearest(value, CHOICES[name])}")
     for role in literals or ():
@@ -123,7 +137,12 @@ def build(
             )
             for place, path in enumerate(paths)
         ]
-        shards = read_dumps(tasks, workers)
+        if engine == "spark":
+            from kg import spark
+
+            shards = spark.read_dumps(tasks, master, workers)
+        else:
+            shards = read_dumps(tasks, workers)
         parts, meta, adjacency = join(tasks, shards, language, workers, work / "columns")
         write(parts, meta, out, work, [task.folder / REJECTED for task in tasks], adjacency)
     return meta

@@ -39,7 +39,7 @@ from kg.scanning import (
     Tables,
     scan,
 )
-from kg.shards import Kind, Part, Policy, Spill, Tally
+from kg.shards import Kind, Part, Policy, Spill, TakesParts, Tally
 from kg.strings import PADDING
 
 BLOCK = 1 << 22
@@ -67,7 +67,7 @@ class Scanner:
     part: Part = field(init=False)
     policy: Policy
     scope: str = ""
-    spill: Spill | None = None
+    spill: TakesParts | None = None
     blank_nodes: bool = True
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 

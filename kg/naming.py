@@ -13,6 +13,7 @@ from kg.errors import InputError
 from kg.literals import Literal, best_label, speaks
 from kg.meta import GraphMeta
 from kg.predicates import Role
+from kg.prefixes import expanded
 from kg.vocabulary import Vocabulary, did_you_mean, local_name
 
 
@@ -125,7 +126,7 @@ class Naming(ABC):
         return sorted(nearest, key=lambda entity: (nearest[entity], -self.adjacency.degree(entity), entity))[:limit]
 
     def resolve(self, entity: str | int) -> int:
-        """An entity by id, key, or name.
+        """An entity by id, key (`wd:Q90` for a long one with a known prefix), or name.
 
         Raises:
             InputError: when nothing or more than one thing answers to it.
@@ -133,6 +134,9 @@ class Naming(ABC):
         text = str(entity)
         index = self.entities.get(text)
         if index is not None:
+            return index
+        long = expanded(text)
+        if long is not None and (index := self.entities.get(long)) is not None:
             return index
         named = self.find(text)
         if len(named) == 1:

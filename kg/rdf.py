@@ -119,16 +119,23 @@ class LineReader(Reader):
 
 
 def line_blocks(
-    stream: BinaryIO, size: int = BLOCK, tail: bytes = b"", spare: list[bytearray] | None = None
+    stream: BinaryIO,
+    size: int = BLOCK,
+    tail: bytes = b"",
+    spare: list[bytearray] | None = None,
+    *,
+    begins: bool = True,
 ) -> Iterator[memoryview]:
-    """Blocks of whole lines, about `size` bytes each, with `tail` behind; a byte-order mark at the start is dropped.
+    """Blocks of whole lines, about `size` bytes each, with `tail` behind.
+
+    A byte-order mark at the start is dropped where the stream `begins` a dump.
 
     Of a line beyond `LONGEST_LINE` only so much is kept that it will be refused. Who puts a block's buffer (its `obj`)
     into `spare` gets it filled again, which saves the system from clearing fresh memory.
     """
     spare = [] if spare is None else spare
     pending = b""
-    begins = more = True
+    more = True
     while more:
         buffer = spare.pop() if spare else bytearray(size + size // 4)
         filled = len(pending)

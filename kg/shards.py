@@ -6,6 +6,8 @@ kept when a build is interrupted. One dump may have several, one for each thread
 
 from __future__ import annotations
 
+import io
+import json
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -157,15 +159,18 @@ class Part:
             np.frombuffer(self._weights, np.float32),
         )
 
+    def files(self) -> dict[str, bytes]:
+        """The files of a part, by name."""
+        held = {f"{name}.bin": bytes(getattr(self, f"_{name}")) for name in ("edges", "literals", "values", "weights")}
+        for name, (data, starts) in self._names.items():
+            held |= {f"{name}.npy": _npy(data), f"{name}.starts.npy": _npy(starts)}
+        return {**held, "kinds.json": json.dumps(self._kinds).encode()}
+
     def save(self, folder: Path) -> None:
         """Write it to a folder, for `read_part`."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, (data, starts) in self._names.items():
-            np.save(folder / f"{name}.npy", data, allow_pickle=False)
-            np.save(folder / f"{name}.starts.npy", starts, allow_pickle=False)
-        for name in ("edges", "literals", "values", "weights"):
-            (folder / f"{name}.bin").write_bytes(getattr(self, f"_{name}"))
-        write_json(folder / "kinds.json", self._kinds)
+        for name, content in self.files().items():
+            (folder / name).write_bytes(content)
 
 
 Keys = tuple[np.ndarray, np.ndarray]
@@ -224,6 +229,14 @@ class Shard:
 def finish_shard(folder: Path, record: dict[str, Any], tally: Tally) -> None:
     """Make a shard count, when all its parts are there."""
     write_json(folder / DONE, {"record": record, **asdict(tally)})
+
+
+class TakesParts(Protocol):
+    """Is brought parts when they have grown to a limit, in bytes."""
+
+    limit: int
+
+    def __call__(self, part: Part) -> None: ...
 
 
 class Spill:
@@ -316,6 +329,12 @@ def finished(folder: Path, record: dict[str, Any]) -> bool:
 
 def _bytes(rows: np.ndarray) -> memoryview | bytes:
     return memoryview(rows.data).cast("B") if rows.size else b""
+
+
+def _npy(array: np.ndarray) -> bytes:
+    held = io.BytesIO()
+    np.save(held, array, allow_pickle=False)
+    return held.getvalue()
 
 
 def nonzero(counts: dict[str, int]) -> dict[str, int]:

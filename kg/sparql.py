@@ -8,25 +8,8 @@ from typing import Any
 from kg.backends import Oxigraph
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
-from kg.predicates import DBO, DCT, FOAF, OWL, RDF, RDFS, SCHEMA, SKOS, WDT
+from kg.prefixes import PREFIXES
 from kg.terms import key_of
-
-PREFIXES = {
-    "rdf": RDF,
-    "rdfs": RDFS,
-    "owl": OWL,
-    "xsd": "http://www.w3.org/2001/XMLSchema#",
-    "skos": SKOS,
-    "foaf": FOAF,
-    "dct": DCT,
-    "schema": SCHEMA[0],
-    "dbo": DBO,
-    "dbr": "http://dbpedia.org/resource/",
-    "wd": "http://www.wikidata.org/entity/",
-    "wdt": WDT,
-    "kept": "urn:kept:",
-}
-"""Prefixes that a query may use without declaring them. `kept:` holds keys that are no IRIs."""
 
 
 @dataclass(frozen=True)

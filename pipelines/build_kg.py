@@ -57,6 +57,12 @@ def build_kg(
     memory: Annotated[
         str | None, typer.Option(metavar="2GB", help="Memory to stay within; what does not fit goes to disk.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="local|spark", help="Who reads lines: this machine, or Apache Spark.")
+    ] = "local",
+    master: Annotated[
+        str | None, typer.Option(help="With spark: its master; default what spark-submit gave, else this machine.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Threads that read lines, processes that read other syntaxes; default all cores.")
     ] = None,
@@ -85,6 +91,8 @@ def build_kg(
         syntax=syntax,
         base=base,
         memory=None if memory is None else parse_size(memory, "--memory"),
+        engine=engine,
+        master=master,
         workers=workers or os.cpu_count() or 1,
         resume=resume,
     )

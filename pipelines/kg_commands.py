@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="kg", help="Look into a graph.", no_args_is_help=True)
 
 Graph = Annotated[Path, typer.Argument(metavar="NAME.kg", help="A graph directory.", show_default=False)]
-Entity = Annotated[str, typer.Argument(help="A name, an IRI or an id.", show_default=False)]
+Entity = Annotated[str, typer.Argument(help="A name, an IRI (wd:Q90 for short), or an id.", show_default=False)]
 Limit = Annotated[int, typer.Option(help="How many to show.")]
 
 
@@ -35,6 +35,8 @@ def info(graph: Graph, top: Limit = 20, as_json: Json = False, quiet: Quiet = Fa
             print(f"{name:12} {meta[name]:>14,}")
         for reason, count in meta["skipped"].items():
             print(f"left out     {count:>14,}  {reason}")
+        for what, count in meta["counted"].items():
+            print(f"counted      {count:>14,}  {what}")
         print(f"hash         {kg.hash}")
         for source in meta["sources"]:
             print(f"source       {source['path']} ({source['bytes']:,} bytes, sha256 {source['sha256'][:16]}...)")
@@ -107,6 +109,7 @@ def search(
 ) -> dict[str, Any]:
     """Entities with a label or alias that begins so, in any case; where none does, those that nearly match."""
     from kg.graph import KnowledgeGraph
+    from kg.prefixes import compacted
 
     kg = KnowledgeGraph.open(graph)
     found = [] if fuzzy else kg.search(text, limit)
@@ -123,7 +126,7 @@ def search(
     if not as_json:
         table(
             ("label", "types", "degree", "key"),
-            [(r["label"], ", ".join(r["types"]), r["degree"], r["key"]) for r in rows],
+            [(r["label"], ", ".join(r["types"]), r["degree"], compacted(r["key"])) for r in rows],
         )
         if not rows:
             say(f"no name begins with {text!r}")

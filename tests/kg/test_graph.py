@@ -296,6 +296,13 @@ def test_resolve_by_key_name_and_id() -> None:
         twins.resolve("georgia")
 
 
+def test_resolve_by_a_short_key() -> None:
+    kg = KnowledgeGraph.from_triples([("http://www.wikidata.org/entity/Q90", "p", "wd:Q91")])
+    assert kg.entities.key(kg.resolve("wd:Q90")).endswith("Q90") and kg.entities.key(kg.resolve("wd:Q91")) == "wd:Q91"
+    with pytest.raises(InputError, match="wd:Q92"):
+        kg.resolve("wd:Q92")
+
+
 def test_vocabulary() -> None:
     words = world().entities
     assert words.keys(words.ids(["Paris", "Spain"])) == ["Paris", "Spain"]

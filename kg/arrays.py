@@ -22,7 +22,8 @@ def sort_triples(triples: np.ndarray, num_entities: int, num_relations: int) -> 
     entity_bits, relation_bits = bits(num_entities), bits(num_relations)
     if 2 * entity_bits + relation_bits <= 63:
         # np.unique hashes integers, which takes many times longer than this sort
-        packed = np.sort(pack(triples, entity_bits, relation_bits))
+        packed = pack(triples, entity_bits, relation_bits)
+        packed.sort()
         first = np.ones(len(packed), dtype=bool)
         np.not_equal(packed[1:], packed[:-1], out=first[1:])
         return unpack(packed[first], entity_bits, relation_bits, dtype)
@@ -35,8 +36,11 @@ def sort_triples(triples: np.ndarray, num_entities: int, num_relations: int) -> 
 
 def pack(triples: np.ndarray, entity_bits: int, relation_bits: int) -> np.ndarray:
     """One int64 a triple, in which the order of integers is the order of (head, relation, tail)."""
-    heads, relations, tails = (triples[:, column].astype(np.int64) for column in range(3))
-    return (heads << (entity_bits + relation_bits)) | (relations << entity_bits) | tails
+    packed = triples[:, 0].astype(np.int64)
+    for column, width in ((1, relation_bits), (2, entity_bits)):
+        packed <<= width
+        packed |= triples[:, column]
+    return packed
 
 
 def unpack(packed: np.ndarray, entity_bits: int, relation_bits: int, dtype: np.dtype) -> np.ndarray:

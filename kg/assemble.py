@@ -47,6 +47,7 @@ class Parts:
     literals: LiteralTable
     weights: np.ndarray | None = None
     known_names: NameIndex | None = None
+    threads: int = field(default=1, repr=False, compare=False)
     _naming: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @property
@@ -54,7 +55,7 @@ class Parts:
         """The index of all names; a thread that asks while another works it out waits for that one."""
         with self._naming:
             if self.known_names is None:
-                object.__setattr__(self, "known_names", name_index(self.entities, self.literals))
+                object.__setattr__(self, "known_names", name_index(self.entities, self.literals, self.threads))
         assert self.known_names is not None
         return self.known_names
 
@@ -216,9 +217,13 @@ def assemble(
     ids, relation_ids = np.cumsum(stays) - 1, np.cumsum(relates) - 1
 
     def connect() -> tuple[np.ndarray, np.ndarray | None]:
-        numbered = np.concatenate(list(joined.edges()))
-        for column, table in enumerate((ids, relation_ids, ids)):
-            numbered[:, column] = table[numbered[:, column]]
+        numbered = np.empty((sum(len(run.edges) for run in joined.runs), 3), np.int64)
+        start = 0
+        for run, ours, theirs in zip(joined.runs, joined.places, joined.predicate_places, strict=True):
+            part = numbered[start : start + len(run.edges)]
+            start += len(part)
+            for column, table in enumerate((ids[ours], relation_ids[theirs], ids[ours])):
+                part[:, column] = table[run.edges[:, column]]
         triples = sort_triples(numbered, len(entities), len(relations))
         triples.flags.writeable = False
         given = given_weights(joined.runs)
@@ -235,7 +240,8 @@ def assemble(
         )
         triples, weights = connecting.result()
     described = describing_entities(entities, relations, triples)
-    return Parts(entities, Relations(relations, of_relations, described), triples, literals, weights)
+    of_all = Relations(relations, of_relations, described)
+    return Parts(entities, of_all, triples, literals, weights, threads=threads)
 
 
 def greatest_weights(triples: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -267,7 +273,7 @@ def describing_entities(entities: Vocabulary, relations: Vocabulary, triples: np
     return described
 
 
-def name_index(entities: Vocabulary, literals: LiteralTable) -> NameIndex:
+def name_index(entities: Vocabulary, literals: LiteralTable, threads: int = 1) -> NameIndex:
     """All labels and aliases, and the local name of every entity that has no label."""
     import pyarrow as pa
 
@@ -281,12 +287,13 @@ def name_index(entities: Vocabulary, literals: LiteralTable) -> NameIndex:
     texts = folded(take(one_array(literals.table["value"]), named))
     if len(bare):
         texts = pa.concat_arrays([texts, folded(local_names(take(entities.array, bare)))])
-    return sorted_names(texts, np.concatenate((subjects[named], bare)).astype(id_type(len(entities))))
+    owners = np.concatenate((subjects[named], bare)).astype(id_type(len(entities)))
+    return sorted_names(texts, owners, threads)
 
 
-def sorted_names(texts: pa.LargeStringArray, owners: np.ndarray) -> NameIndex:
+def sorted_names(texts: pa.LargeStringArray, owners: np.ndarray, threads: int = 1) -> NameIndex:
     """The index of some names, which may be repeated."""
-    order = sort_order(texts)
+    order = sort_order(texts, threads)
     again = repeated(texts, order)
     order, groups = ordered_by(np.cumsum(~again), owners[order], order)
     first = np.ones(len(order), dtype=bool)

@@ -183,7 +183,7 @@ def in_order(subjects: np.ndarray, ranks: np.ndarray, values: Strings) -> tuple[
 
     Only ties compare strings.
     """
-    order, keys = ordered_by(subjects, ranks, np.arange(len(subjects)))
+    order, keys = ordered_by(subjects, ranks)
     again = np.zeros(len(order), dtype=bool)
     same = np.zeros(len(order) + 1, dtype=bool)
     np.equal(keys[1:], keys[:-1], out=same[1 : len(order)])
@@ -198,17 +198,27 @@ def in_order(subjects: np.ndarray, ranks: np.ndarray, values: Strings) -> tuple[
     return order, again
 
 
-def ordered_by(first: np.ndarray, second: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, keys) in ascending order of two columns of numbers; equal keys for equal pairs."""
+def ordered_by(first: np.ndarray, second: np.ndarray, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, keys) in ascending order of two columns of numbers; equal keys for equal pairs.
+
+    Without `rows` they are called by their places.
+    """
     count = int(second.max()) + 1 if len(second) else 1
-    keys = first.astype(np.int64) * count + second
+    # In place, since fresh memory costs the system more than the arithmetic.
+    keys = first.astype(np.int64)
+    keys *= count
+    keys += second
     row_bits = bits(len(keys))
     if len(keys) and bits(int(keys.max()) + 1) + row_bits <= 63:
         # numpy sorts numbers many times faster than it says where they went
-        packed = np.sort(keys << row_bits | np.arange(len(keys)))
-        return rows[packed & ((1 << row_bits) - 1)], packed >> row_bits
+        keys <<= row_bits
+        keys |= np.arange(len(keys))
+        keys.sort()
+        order = keys & ((1 << row_bits) - 1)
+        keys >>= row_bits
+        return (order if rows is None else rows[order]), keys
     order = np.argsort(keys, kind="stable")
-    return rows[order], keys[order]
+    return (order if rows is None else rows[order]), keys[order]
 
 
 def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:

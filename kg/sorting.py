@@ -196,3 +196,18 @@ def merge_two(left: Any, left_starts: Any, right: Any, right_starts: Any) -> Any
     used = offsets[count]
     held[used : used + PADDING] = 0
     return held[: used + PADDING].copy(), offsets[: count + 1].copy(), of_left, of_right
+
+
+@njit(cache=True, nogil=True)
+def merge_orders(data: Any, starts: Any, left: Any, right: Any) -> Any:
+    """Two sorted orders of the same strings as one."""
+    order = np.empty(len(left) + len(right), np.int64)
+    i = j = 0
+    for place in range(len(order)):
+        if j == len(right) or (i < len(left) and not precedes(data, starts, right[j], left[i], 0)):
+            order[place] = left[i]
+            i += 1
+        else:
+            order[place] = right[j]
+            j += 1
+    return order

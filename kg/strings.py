@@ -19,7 +19,7 @@ MANY = 1 << 16
 """From here on compiled loops are worth the quarter of a second that it takes to load them."""
 
 
-def sort_order(strings: pa.LargeStringArray) -> np.ndarray:
+def sort_order(strings: pa.LargeStringArray, threads: int = 1) -> np.ndarray:
     """(n,) int64: the places of the strings in ascending order; equal ones in any order.
 
     >>> import pyarrow as pa
@@ -31,9 +31,15 @@ def sort_order(strings: pa.LargeStringArray) -> np.ndarray:
 
         return np.asarray(pc.sort_indices(strings)).astype(np.int64)
     from kg.interning import bytes_of
-    from kg.sorting import sorted_order
+    from kg.sorting import merge_orders, sorted_order
 
-    return sorted_order(*bytes_of(strings))
+    data, starts = bytes_of(strings)
+    if threads < 2:
+        return sorted_order(data, starts)
+    middle = len(strings) // 2
+    with ThreadPoolExecutor(2) as pool:
+        left, right = pool.map(lambda part: sorted_order(data, part), (starts[: middle + 1], starts[middle:]))
+    return merge_orders(data, starts, left, right + middle)
 
 
 def take(strings: Strings, places: np.ndarray, threads: int = 1) -> pa.LargeStringArray:

@@ -40,13 +40,15 @@ def is_iri(key: str) -> bool:
 def is_blank(key: str) -> bool:
     """Whether a key is a blank node with a label that RDF allows.
 
-    >>> is_blank("_:b0"), is_blank("_:not a label"), is_blank("b0")
-    (True, False, False)
+    RDF 1.1 allowed colons in labels, 1.2 does not, and no parser reads them.
+
+    >>> is_blank("_:b0"), is_blank("_:not a label"), is_blank("_:a:b"), is_blank("b0")
+    (True, False, False, False)
     """
     from pyoxigraph import BlankNode
 
     try:
-        return key.startswith("_:") and bool(BlankNode(key[2:]))
+        return key.startswith("_:") and ":" not in key[2:] and bool(BlankNode(key[2:]))
     except ValueError:
         return False
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.options import Json, Out, Quiet, Resume, command, parse_size, say
+from pipelines.options import Json, Out, Quiet, Resume, command, parse_size, say, without_huge_pages
 
 if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph
@@ -73,6 +73,7 @@ def build_kg(
     """Build a graph from RDF dumps: N-Triples, N-Quads, Turtle, TriG, N3, RDF/XML, JSON-LD; plain, gz, bz2, xz, zst."""
     import time
 
+    without_huge_pages()
     from kg.build import build
     from kg.graph import KnowledgeGraph
 

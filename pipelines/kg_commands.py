@@ -129,7 +129,7 @@ def search(
             [(r["label"], ", ".join(r["types"]), r["degree"], compacted(r["key"])) for r in rows],
         )
         if not rows:
-            say(f"no name begins with {text!r}")
+            say(f"no name begins so or is near {text!r}")
     return {"query": text, "entities": rows}
 
 

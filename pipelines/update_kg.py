@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.options import Json, Quiet, command, say
+from pipelines.options import Json, Quiet, command, say, without_huge_pages
 
 
 @command
@@ -40,6 +40,7 @@ def update_kg(
     """
     import time
 
+    without_huge_pages()
     from kg.update import update
 
     started = time.perf_counter()

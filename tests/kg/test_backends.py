@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kg import InputError, KnowledgeGraph
@@ -177,6 +177,7 @@ class TestNTriples(BackendContract):
         with pytest.raises(InputError, match="line 2: "):
             NTriplesLines().load(["<urn:a> <urn:b> <urn:c> .", "<urn:a> <urn:b> ."])
 
+    @example("", "_:", ":")
     @settings(deadline=None, max_examples=200)
     @given(texts, st.sampled_from(["", "http://", "urn:", "_:", "urn:kept:"]), texts)
     def test_any_text_survives(self, value: str, start: str, end: str) -> None:

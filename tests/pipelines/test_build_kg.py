@@ -117,7 +117,9 @@ def test_show(graph: Path, tmp_path: Path) -> None:
 def test_search(graph: Path) -> None:
     assert [row["label"] for row in answer("kg", "search", graph, "p")["entities"]] == ["Paris"]
     assert "Paris" in run("kg", "search", graph, "PAR").stdout
-    assert "no name begins with 'zzz'" in run("kg", "search", graph, "zzz").stderr
+    assert [row["label"] for row in answer("kg", "search", graph, "pariss")["entities"]] == ["Paris"]
+    assert answer("kg", "search", graph, "par", "--fuzzy")["entities"] == []
+    assert "no name begins so or is near 'zzz'" in run("kg", "search", graph, "zzz").stderr
 
 
 def test_sparql(graph: Path, tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ the other; tails and names likewise. What is in memory is one range, the numbers
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,26 +14,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kg.arrays import Adjacency, id_type, sort_triples
-from kg.assemble import Parts, Relations, Run, codes_of, describing_entities, greatest_weights, pairs_of, sorted_names
+from kg.assemble import Parts, Relations, Run, codes_of, describing_entities, greatest_weights, pairs_of
+from kg.bounded_names import join_names
 from kg.columns import Column, Ranges, TextColumn, cuts_of
 from kg.literals import LiteralRows, LiteralTable, Meaning, one_array
-from kg.predicates import Predicates, Role
-from kg.strings import folded, merge, sort_order, take
-from kg.vocabulary import NameIndex, Vocabulary, local_names
+from kg.numbering import Numbering, chunks, number_keys, only_relations, without
+from kg.predicates import Predicates
+from kg.strings import take
+from kg.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = 1 << 18
-"""Rows that are handled at once; a multiple of eight, since bits are packed."""
 STRETCHES = 1 << 12
 """Into so many stretches the numbers are divided to see how heavy each is."""
 SHARE = 16
 """A range is at most this part of the memory: joining it takes several times its size."""
 LEAST = 1 << 16
 """No range is smaller, in bytes, however little memory there is."""
-SAMPLES = 1 << 12
-"""Strings that are looked at to cut ranges of equal weight."""
 
 
 def assemble_bounded(runs: Sequence[Run], predicates: Predicates, folder: Path, memory: int) -> tuple[Parts, Adjacency]:
@@ -66,74 +63,6 @@ def assemble_bounded(runs: Sequence[Run], predicates: Predicates, folder: Path, 
     said = LiteralTable.of(rows, len(relations), predicates)
     described = describing_entities(entities, relations, triples)
     return Parts(entities, Relations(relations, said, described), triples, literals, weights, names), adjacency
-
-
-@dataclass(frozen=True)
-class Numbering:
-    """One numbering for the keys of all runs.
-
-    Attributes:
-        keys: ascending, mapped.
-        places: for each run a file with the place of each of its own keys.
-        predicate_keys, predicate_places: the same for predicates, in memory.
-    """
-
-    keys: pa.LargeStringArray
-    places: Sequence[Path]
-    predicate_keys: pa.LargeStringArray
-    predicate_places: Sequence[np.ndarray]
-
-
-def number_keys(runs: Sequence[Run], folder: Path, bound: int) -> Numbering:
-    """Sort the keys of each run, then merge them range by range."""
-    columns = []
-    for number, run in enumerate(runs):
-        order = sort_order(run.entities)
-        np.save(folder / f"order-{number}.npy", order)
-        columns.append(TextColumn(folder / f"sorted-{number}"))
-        columns[-1].append(take(run.entities, order))
-    lists = [column.whole() for column in columns]
-    cuts = text_cuts(lists, bound)
-    bounds = [
-        [0, *(bisect_left(range(len(one)), cut, key=lambda place: one[place].as_py()) for cut in cuts), len(one)]
-        for one in lists
-    ]
-    keys = TextColumn(folder / "keys")
-    ranks = [Column(folder / f"ranks-{number}", np.int64) for number in range(len(runs))]
-    for part in range(len(cuts) + 1):
-        slices = [one.slice(at[part], at[part + 1] - at[part]) for one, at in zip(lists, bounds, strict=True)]
-        merged, places = merge(slices)
-        for rank, own in zip(ranks, places, strict=True):
-            rank.append(own + keys.size)
-        keys.append(merged)
-    paths = []
-    for number, (rank, column) in enumerate(zip(ranks, columns, strict=True)):
-        order_path, path = folder / f"order-{number}.npy", folder / f"places-{number}.npy"
-        order = np.load(order_path)
-        places_of_run = np.empty(len(order), np.int64)
-        places_of_run[order] = rank.whole()
-        np.save(path, places_of_run)
-        paths.append(path)
-        order_path.unlink()
-        rank.remove()
-        column.remove()
-    return Numbering(keys.whole(), paths, *merge([run.predicates for run in runs]))
-
-
-def text_cuts(lists: Sequence[pa.LargeStringArray], bound: int) -> list[str]:
-    """Strings that cut all lists into ranges of about `bound` bytes."""
-    import pyarrow as pa
-
-    total = sum(map(len, lists))
-    weight = sum(one.nbytes for one in lists)
-    if weight <= bound or not total:
-        return []
-    step = max(1, total // SAMPLES)
-    looked_at = sorted(
-        text for one in lists for text in one.take(pa.array(np.arange(step // 2, len(one), step))).to_pylist()
-    )
-    count = min(len(looked_at), -(-weight // bound))
-    return list(dict.fromkeys(looked_at[place * len(looked_at) // count] for place in range(1, count)))
 
 
 @dataclass(frozen=True)
@@ -169,33 +98,6 @@ class Survey:
                 stretch = ours[run.literals[rows, 0]] * STRETCHES // count
                 heads += np.bincount(stretch, lengths[rows] + 24.0, minlength=STRETCHES)
         return cls(connected, relates, heads, tails)
-
-
-def chunks(count: int) -> Iterator[slice]:
-    """Slices that cover `count` rows."""
-    for start in range(0, count, ROWS):
-        yield slice(start, min(start + ROWS, count))
-
-
-def only_relations(
-    keys: pa.LargeStringArray, relations: Vocabulary, connected: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The places of keys that are relations and in no triple, ascending; and the relation that each is."""
-    vocabulary = Vocabulary.ascending(keys)
-    found = [(vocabulary.get(key), relation) for relation, key in enumerate(relations)]
-    gone = [(place, relation) for place, relation in found if place is not None and not connected[place]]
-    places, as_relation = np.array(gone, np.int64).reshape(-1, 2).T
-    return places, as_relation
-
-
-def without(keys: pa.LargeStringArray, gone: np.ndarray, folder: Path) -> pa.LargeStringArray:
-    """Keys without those at some places."""
-    if not len(gone):
-        return keys
-    column = TextColumn(folder / "entities")
-    for rows in chunks(len(keys)):
-        column.append(take(keys, np.setdiff1d(np.arange(rows.start, rows.stop), gone, assume_unique=True)))
-    return column.whole()
 
 
 @dataclass
@@ -374,48 +276,6 @@ def _coded(codes: np.ndarray, names: pa.LargeStringArray, path: Path) -> pa.Dict
     valid_bits = pa.py_buffer(bits.whole()) if nulls else None
     indices = pa.Array.from_buffers(pa.int32(), len(codes), [valid_bits, pa.py_buffer(codes)], null_count=nulls)
     return pa.DictionaryArray.from_arrays(indices, names)
-
-
-def join_names(entities: Vocabulary, literals: LiteralTable, folder: Path, bound: int) -> NameIndex:
-    """The index of names, by ranges of names."""
-    import pyarrow.compute as pc
-
-    texts, owners = TextColumn(folder / "folded"), Column(folder / "owners", np.int64)
-    labelled = np.zeros(len(entities), dtype=bool)
-    roles, subjects = literals.table["role"].to_numpy(), literals.table["subject"].to_numpy()
-    values = one_array(literals.table["value"])
-    for rows in chunks(len(roles)):
-        named = np.flatnonzero(roles[rows] <= Role.ALIAS)
-        texts.append(folded(take(values, named + rows.start)))
-        owners.append(subjects[rows][named])
-        labelled[subjects[rows][roles[rows] == Role.LABEL]] = True
-    for rows in chunks(len(entities)):
-        bare = np.flatnonzero(~labelled[rows]) + rows.start
-        texts.append(folded(local_names(take(entities.array, bare))))
-        owners.append(bare)
-    all_texts, all_owners = texts.whole(), owners.whole()
-    cuts = text_cuts([all_texts], bound)
-    parts = Ranges(
-        np.arange(1, len(cuts) + 1),
-        lambda at: [TextColumn(folder / f"names-{at}"), Column(folder / f"owners-{at}", np.int64)],
-    )
-    for rows in chunks(len(all_owners)):
-        piece = all_texts.slice(rows.start, rows.stop - rows.start)
-        part = np.zeros(len(piece), np.int64)
-        for cut in cuts:
-            part += np.asarray(pc.greater_equal(piece, cut))
-        parts.deal(part, [piece, all_owners[rows]])
-    texts.remove()
-    owners.remove()
-    names, of = TextColumn(folder / "names"), Column(folder / "names-entity", id_type(len(entities)))
-    for some, who in parts.parts:
-        assert isinstance(some, TextColumn) and isinstance(who, Column)
-        index = sorted_names(some.whole(), who.whole())
-        names.append(index.names)
-        of.append(index.entities)
-        some.remove()
-        who.remove()
-    return NameIndex(names.whole(), of.whole())
 
 
 def _offsets(strings: pa.LargeStringArray) -> np.ndarray:

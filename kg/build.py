@@ -29,10 +29,11 @@ from kg.errors import InputError, nearest
 from kg.graph import KnowledgeGraph
 from kg.literals import one_array
 from kg.meta import GraphMeta, Source
+from kg.policy import Policy, nonzero
 from kg.predicates import QUALIFIER, REIFYING, Predicates, Role
 from kg.reading import MAX_ERRORS, REJECTED, Task, read_dumps
 from kg.same_as import other_keys
-from kg.shards import Policy, Shard, nonzero
+from kg.shards import Shard
 from kg.storage import replace_directory
 
 ROLES = tuple(role.name.lower() for role in Role)

@@ -13,6 +13,7 @@ import numpy as np
 
 from kg.interning import USED, Table, intern, with_scope
 from kg.literals import IRI_VALUE
+from kg.policy import Policy, Tally
 from kg.rdf import QUOTED, LineReader, Reject, Statement, line_blocks
 from kg.scanning import (
     EDGES,
@@ -39,7 +40,7 @@ from kg.scanning import (
     Tables,
     scan,
 )
-from kg.shards import Kind, Part, Policy, Spill, TakesParts, Tally
+from kg.shards import Kind, Part, Spill, TakesParts
 from kg.strings import PADDING
 
 BLOCK = 1 << 22

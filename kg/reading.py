@@ -16,9 +16,10 @@ from kg.compression import STDIN, Dump, open_dump
 from kg.dumps import reader_of
 from kg.errors import InputError
 from kg.meta import Source
+from kg.policy import Policy, Tally
 from kg.progress import progress
 from kg.rdf import LineReader, NTriples, Turtle
-from kg.shards import Part, Policy, Shard, Spill, Tally, finish_shard, finished, number_statements
+from kg.shards import Part, Shard, Spill, finish_shard, finished, number_statements
 from kg.storage import sha256_file
 
 REJECTED = "rejected.tsv"

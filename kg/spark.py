@@ -19,10 +19,11 @@ from kg.compression import STDIN, SUFFIXES, Dump
 from kg.dumps import reader_of
 from kg.errors import InputError
 from kg.meta import Source
+from kg.policy import Tally
 from kg.progress import progress
 from kg.rdf import LineReader, line_blocks
 from kg.reading import REJECTED, Task, read_dump
-from kg.shards import Part, Shard, Tally, finish_shard
+from kg.shards import Part, Shard, finish_shard
 from kg.storage import sha256_file
 
 if TYPE_CHECKING:

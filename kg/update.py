@@ -24,10 +24,11 @@ from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.literals import LiteralTable, in_order, one_array
 from kg.meta import GraphMeta, Source
+from kg.policy import Policy, nonzero
 from kg.predicates import Predicates
 from kg.reading import MAX_ERRORS, REJECTED, Task, read_dumps
 from kg.same_as import other_keys
-from kg.shards import Policy, Shard, nonzero
+from kg.shards import Shard
 from kg.strings import inverse, merge, take
 from kg.vocabulary import Vocabulary
 

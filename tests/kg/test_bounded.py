@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg import InputError, KnowledgeGraph
-from kg.bounded import text_cuts
 from kg.build import build
 from kg.columns import STATM, Column, Forgetting, Ranges, TextColumn, cuts_of
+from kg.numbering import text_cuts
 from pipelines.bench.dumps import write_dump
 from tests.kg.test_build import E, contents, mangled, statements, write
 
@@ -38,7 +38,7 @@ def test_any_statements(
         patch.setattr("kg.lines.BLOCK", 300)
         patch.setattr("kg.shards.BATCH", 2)
         patch.setattr("kg.bounded.LEAST", 100)
-        patch.setattr("kg.bounded.ROWS", 8)
+        patch.setattr("kg.numbering.ROWS", 8)
         expected = build(dumps, place / "a.kg")
         assert build(dumps, place / "b.kg", memory=3000) == expected
     assert contents(place / "a.kg") == contents(place / "b.kg")

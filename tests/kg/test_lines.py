@@ -16,9 +16,9 @@ from kg.assemble import Run
 from kg.interning import Table, intern
 from kg.lines import scan_dump
 from kg.literals import IRI_VALUE
+from kg.policy import Policy, Tally
 from kg.predicates import Predicates
 from kg.rdf import FORMULA, QUOTED, READERS, LineReader
-from kg.shards import Policy, Tally
 
 E = "http://example.org/"
 IMAGE = "http://schema.org/image"

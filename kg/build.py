@@ -23,6 +23,7 @@ from kg.arrays import Adjacency
 from kg.assemble import Parts, assemble
 from kg.bounded import assemble_bounded
 from kg.columns import Forgetting
+from kg.compression import is_remote
 from kg.directory import fill_directory, is_graph_directory
 from kg.dumps import find_dumps
 from kg.errors import InputError, nearest
@@ -123,6 +124,9 @@ def build(
     roles = None if literals is None else tuple(literals)
     policy = Policy(predicates or Predicates(), chosen, named_graphs, same_as, roles)
     paths = find_dumps(dumps)
+    for path in paths:
+        if is_remote(path) and engine != "spark":
+            raise InputError(f"{path}: only the engine spark reads what lies elsewhere")
     with workplace(out, resume=resume) as work, Forgetting(memory // 2) if memory else nullcontext():
         tasks = [
             Task(

@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from kg.bzip2 import Bzip2Blocks
 from kg.errors import InputError
@@ -176,9 +176,33 @@ def compression_of_file(path: str) -> str | None:
         return compression_of(file.read(8))
 
 
+def is_remote(path: str) -> bool:
+    """Whether a dump lies elsewhere, such as `s3://bucket/dump.nt`."""
+    return "://" in path
+
+
+def open_remote(path: str) -> Any:
+    """A file that lies elsewhere, by pyarrow; it can be sought in, and has a `size()`.
+
+    Raises:
+        InputError: when it is not there.
+    """
+    from pyarrow import fs
+
+    try:
+        system, inside = fs.FileSystem.from_uri(path)
+        return system.open_input_file(inside)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {' '.join(str(error).split())}") from None
+
+
 def _open(path: str) -> BinaryIO:
     if path == STDIN:
         return sys.stdin.buffer
+    if is_remote(path):
+        return cast(BinaryIO, open_remote(path))
     try:
         return Path(path).open("rb", buffering=0)
     except FileNotFoundError:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kg import tables  # noqa: F401 (registers its readers)
-from kg.compression import STDIN, SUFFIXES
+from kg.compression import STDIN, SUFFIXES, is_remote
 from kg.errors import InputError, nearest
 from kg.rdf import READERS, Reader
 
@@ -59,7 +59,7 @@ def find_dumps(dumps: Iterable[str | Path]) -> list[str]:
         path = Path(dump)
         if path.is_dir():
             matches = [str(file) for file in sorted(path.rglob("*")) if file.is_file() and is_dump(file)]
-        elif dump == STDIN or path.exists():
+        elif dump == STDIN or is_remote(dump) or path.exists():
             matches = [dump]
         elif glob.has_magic(dump):
             matches = [file for file in sorted(glob.iglob(dump, recursive=True)) if Path(file).is_file()]  # noqa: PTH207

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from kg.compression import STDIN, SUFFIXES, Dump
+from kg.compression import STDIN, SUFFIXES, Dump, is_remote, open_remote
 from kg.dumps import reader_of
 from kg.errors import InputError
 from kg.meta import Source
@@ -62,12 +62,15 @@ def session(master: str | None, cores: int) -> SparkSession:
 def read_dumps(tasks: Sequence[Task], master: str | None, cores: int) -> list[Shard]:
     """The shards of all tasks; lines are read on Spark, other syntaxes here."""
     spark = session(master, cores)
-    return [
-        read_lines(spark, task)
-        if isinstance(reader_of(task.path, task.syntax), LineReader) and task.path != STDIN
-        else read_dump(task, keep=True)
-        for task in tasks
-    ]
+    shards = []
+    for task in tasks:
+        if isinstance(reader_of(task.path, task.syntax), LineReader) and task.path != STDIN:
+            shards.append(read_lines(spark, task))
+        elif is_remote(task.path):
+            raise InputError(f"{task.path}: of what lies elsewhere only lines are read (N-Triples, N-Quads)")
+        else:
+            shards.append(read_dump(task, keep=True))
+    return shards
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,8 @@ def read_lines(spark: SparkSession, task: Task) -> Shard:
     """One dump of lines, range by range."""
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir(parents=True)
-    record = {} if "://" in task.path else task.record()
-    size = open_at(task.path)[1]
+    record = {} if is_remote(task.path) else task.record()
+    size = size_of(task.path)
     ranges = ranges_of(task.path, size)
     context = spark.sparkContext
     found = context.parallelize(ranges, len(ranges)).flatMap(lambda one: read_range(task, one))
@@ -117,7 +120,7 @@ def read_lines(spark: SparkSession, task: Task) -> Shard:
         unwanted=counts["unwanted"],
         in_graphs=counts["graphs"],
     )
-    digest = "" if "://" in task.path else sha256_file(Path(task.path))
+    digest = "" if is_remote(task.path) else sha256_file(Path(task.path))
     source = Source(task.path, size, digest, tally.statements)
     finish_shard(task.folder, {**record, "rejected": rejected, "source": asdict(source)}, tally)
     return Shard.open(task.folder)
@@ -180,34 +183,23 @@ class Collected:
         self.parts.append(part)
 
 
-def open_at(path: str) -> tuple[Any, int]:
-    """(a file that can be sought in, its size).
+def size_of(path: str) -> int:
+    """How many bytes a dump has as stored.
 
     Raises:
         InputError: when it is not there.
     """
-    try:
-        if "://" not in path:
-            return Path(path).open("rb"), Path(path).stat().st_size
-        from pyarrow import fs
-
-        system, inside = fs.FileSystem.from_uri(path)
-        info = system.get_file_info(inside)
-        if info.type != fs.FileType.File:
-            raise InputError(f"{path}: no such file")
-        return system.open_input_file(inside), info.size
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error}") from None
+    if not is_remote(path):
+        return Path(path).stat().st_size
+    with open_remote(path) as file:
+        return int(file.size())
 
 
 def open_range(path: str, lines: Range) -> io.RawIOBase:
     """The bytes of a range's lines, decompressed."""
-    if lines.stop is None and "://" not in path:
+    if lines.stop is None:
         return Dump(path, hashes=False)
-    file, _ = open_at(path)
-    return RangeStream(file, lines)
+    return RangeStream(open_remote(path) if is_remote(path) else Path(path).open("rb"), lines)
 
 
 class RangeStream(io.RawIOBase):
@@ -236,6 +228,11 @@ class RangeStream(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
     def readinto(self, buffer: Any, /) -> int:
         if self._ended:

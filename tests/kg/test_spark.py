@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import shutil
 from collections.abc import Iterator
@@ -38,6 +39,22 @@ def test_the_same_graph(spark: None, tmp_path: Path, monkeypatch: pytest.MonkeyP
     expected = build([*dumps, odd], tmp_path / "local.kg", **options)  # type: ignore[arg-type]
     found = build([*dumps, odd], tmp_path / "spark.kg", engine="spark", **options)  # type: ignore[arg-type]
     assert found == expected and contents(tmp_path / "local.kg") == contents(tmp_path / "spark.kg")
+
+
+def test_dumps_that_lie_elsewhere(spark: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kg.spark.RANGE", 100_000)
+    dump = write_dump(tmp_path / "a.nt", 3000)
+    expected = build([dump], tmp_path / "a.kg")
+    address = dump.as_uri()
+    with pytest.raises(InputError, match="only the engine spark"):
+        build([address], tmp_path / "b.kg")
+    found = build([address], tmp_path / "b.kg", engine="spark")
+    assert (found.hash, found.statements, found.sources[0].sha256) == (expected.hash, 3000, "")
+    (tmp_path / "a.nt.gz").write_bytes(gzip.compress(dump.read_bytes()))
+    assert build([f"{address}.gz"], tmp_path / "b.kg", engine="spark").hash == expected.hash
+    for name, said in (("absent.nt", "no such file"), ("a.ttl", "only lines")):
+        with pytest.raises(InputError, match=said):
+            build([(tmp_path / name).as_uri()], tmp_path / "c.kg", engine="spark")
 
 
 def test_the_first_refusal_is_named(spark: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

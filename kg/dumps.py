@@ -45,7 +45,7 @@ def suffix_of(name: str) -> str:
 
 def is_dump(path: Path) -> bool:
     """Whether some reader takes the file, by its suffix."""
-    return any(suffix_of(path.name) in READERS[reader].suffixes for reader in READERS)
+    return any(READERS[reader].takes(path.name, suffix_of(path.name)) for reader in READERS)
 
 
 def find_dumps(dumps: Iterable[str | Path]) -> list[str]:

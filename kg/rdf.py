@@ -63,6 +63,11 @@ class Reader(ABC):
 
     suffixes: ClassVar[tuple[str, ...]]
 
+    @classmethod
+    def takes(cls, name: str, suffix: str) -> bool:
+        """Whether a file in a folder is of this syntax, by its name and the suffix that tells of the syntax."""
+        return suffix in cls.suffixes
+
     @abstractmethod
     def statements(
         self, stream: BinaryIO, *, reject: Reject, scope: str = "", base: str | None = None

@@ -71,7 +71,7 @@ class NeighborSampler:
     >>> from kg import KnowledgeGraph
     >>> graph = KnowledgeGraph.from_triples([("Paris", "capital of", "France"), ("Lyon", "in", "France")])
     >>> NeighborSampler(graph, (5,)).sample(graph.entities.ids(["France"])).nodes.tolist()
-    [0, 2, 1]
+    [0, 1, 2]
     """
 
     def __init__(

@@ -205,8 +205,8 @@ def open_range(path: str, lines: Range) -> io.RawIOBase:
 class RangeStream(io.RawIOBase):
     """The lines of a file that begin within a range.
 
-    >>> file = io.BytesIO(b"one\\ntwo\\nthree\\n")
-    >>> [RangeStream(file, Range(0, start, start + 5)).readall() for start in (0, 5, 10)]
+    >>> text = b"one\\ntwo\\nthree\\n"
+    >>> [RangeStream(io.BytesIO(text), Range(0, start, start + 5)).readall() for start in (0, 5, 10)]
     [b'one\\ntwo\\n', b'three\\n', b'']
     """
 

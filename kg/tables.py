@@ -204,6 +204,10 @@ class WordNet(TextReader):
 
     suffixes = (".noun", ".verb", ".adj", ".adv")
 
+    @classmethod
+    def takes(cls, name: str, suffix: str) -> bool:
+        return suffix in cls.suffixes and name.startswith("data.")
+
     def record(self, line: str, number: int, scope: str) -> Iterator[Statement]:
         if line.startswith("  ") or not line:  # the licence stands in front
             return

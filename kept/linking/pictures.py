@@ -24,6 +24,7 @@ class PictureLinker:
         entities: (K,) int64 ids of the entities with captions.
         captions: (K, d) unit vectors, the mean of each entity's captions.
 
+    >>> import torch
     >>> linker = PictureLinker(torch.tensor([7, 9]), torch.eye(2))
     >>> linker.link(torch.tensor([[0.0, 1.0]]))[0].tolist()
     [9]

@@ -145,7 +145,7 @@ class TestWordNet(ReaderContract):
 def test_wordnet_whole(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     """Every synset, word and pointer of WordNet 3.0, by its own counts (wnstats(7WN))."""
     folder = real_data("kg/wordnet30")
-    meta = build([str(folder / "data.*")], tmp_path / "wn.kg", syntax="wordnet", workers=2)
+    meta = build([folder], tmp_path / "wn.kg", workers=2)  # the index files beside the data are passed over
     assert not meta.skipped.get("malformed")
     kg = KnowledgeGraph.open(tmp_path / "wn.kg")
     counts = {

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import yaml
+
 from data_scripts._download import File, fingerprint, obtain
 from kg.errors import InputError
-from kg.storage import atomic_file, write_json
+from kg.storage import atomic_file
 
-REPORT = "source.json"
+REPORT = "source.yaml"
+"""Beside what was fetched; of a suffix that no reader of graphs takes."""
 MOST = 1 << 40
 """Bytes that an archive may unpack to."""
 CHUNK = 1 << 20
@@ -64,7 +67,9 @@ def fetch(source: Source, out: Path, local: Path | None = None) -> list[Path]:
             raise InputError(f"{out / name}: {found:,} lines, but {source.name} has {expected:,} there")
     about = {"name": source.name, "about": source.about, "home": source.home, "licence": source.licence}
     files = [{"url": file.url, **fingerprint(had[file.name])} for file in source.files]
-    write_json(out / REPORT, {**about, "files": files, "lines": dict(source.lines)})
+    with atomic_file(out / REPORT) as partial:
+        report = {**about, "files": files, "lines": dict(source.lines)}
+        partial.write_text(yaml.safe_dump(report, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return made or list(had.values())
 
 

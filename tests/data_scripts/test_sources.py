@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import yaml
 
 from data_scripts import _download
 from data_scripts._download import File, obtain
 from data_scripts._source import Source, count_lines, fetch, run, run_one_of
 from kg import InputError
+from kg.dumps import find_dumps
 
 DATA = bytes(range(256)) * 4000
 NAMES = ("wikidata", "dbpedia", "yago", "conceptnet", "wordnet", "fb15k237", "wn18rr", "codex", "wikidata5m")
@@ -192,8 +194,10 @@ def test_a_source(archive: str, tmp_path: Path) -> None:
     archives(tmp_path)
     (made,) = fetch(source(archive), tmp_path / "out", tmp_path)
     assert made.read_bytes() == b"a\tb\tc\nd\te\tf\n"
-    report = json.loads((tmp_path / "out" / "source.json").read_text())
+    report = yaml.safe_load((tmp_path / "out" / "source.yaml").read_text())
     assert report["licence"] == "CC0" and len(report["files"][0]["sha256"]) == 64
+    with pytest.raises(InputError, match="no dump there"):
+        find_dumps([tmp_path / "out"])
     with pytest.raises(InputError, match="2 lines, but toy has 3"):
         fetch(source(archive, lines=3), tmp_path / "out", tmp_path)
     with pytest.raises(InputError, match=r"nothing\.txt"):

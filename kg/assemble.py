@@ -284,7 +284,7 @@ def name_index(entities: Vocabulary, literals: LiteralTable, threads: int = 1) -
     unlabelled[subjects[roles == Role.LABEL]] = False
     bare = np.flatnonzero(unlabelled)
 
-    texts = folded(take(one_array(literals.table["value"]), named))
+    texts = folded(take(one_array(literals.table["value"]), named, threads))
     if len(bare):
         texts = pa.concat_arrays([texts, folded(local_names(take(entities.array, bare)))])
     owners = np.concatenate((subjects[named], bare)).astype(id_type(len(entities)))
@@ -298,7 +298,7 @@ def sorted_names(texts: pa.LargeStringArray, owners: np.ndarray, threads: int = 
     order, groups = ordered_by(np.cumsum(~again), owners[order], order)
     first = np.ones(len(order), dtype=bool)
     first[1:] = groups[1:] != groups[:-1]
-    return NameIndex(take(texts, order[first]), owners[order[first]])
+    return NameIndex(take(texts, order[first], threads), owners[order[first]])
 
 
 def _update(digest: Any, array: Any) -> None:

@@ -106,6 +106,28 @@ def sorted_order(data: Any, starts: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def sort_some(data: Any, starts: Any, order: Any) -> None:
+    """Put the strings with these numbers in the order of their bytes."""
+    sort_stretch(data, starts, order, np.empty(len(order), np.uint64), 0, len(order))
+
+
+@njit(cache=True, nogil=True)
+def parted(data: Any, starts: Any, pivot: Any) -> Any:
+    """(before, others): the numbers of the strings that come before string `pivot`, and of those that do not."""
+    count = len(starts) - 1
+    before, others = np.empty(count, np.int64), np.empty(count, np.int64)
+    i = j = 0
+    for number in range(count):
+        if precedes(data, starts, number, pivot, 0):
+            before[i] = number
+            i += 1
+        else:
+            others[j] = number
+            j += 1
+    return before[:i].copy(), others[:j].copy()
+
+
+@njit(cache=True, nogil=True)
 def sort_groups(data: Any, starts: Any, order: Any, bounds: Any) -> None:
     """Put each stretch `order[bounds[i, 0] : bounds[i, 1]]` in the order of its strings."""
     words = np.empty(len(order), np.uint64)
@@ -196,18 +218,3 @@ def merge_two(left: Any, left_starts: Any, right: Any, right_starts: Any) -> Any
     used = offsets[count]
     held[used : used + PADDING] = 0
     return held[: used + PADDING].copy(), offsets[: count + 1].copy(), of_left, of_right
-
-
-@njit(cache=True, nogil=True)
-def merge_orders(data: Any, starts: Any, left: Any, right: Any) -> Any:
-    """Two sorted orders of the same strings as one."""
-    order = np.empty(len(left) + len(right), np.int64)
-    i = j = 0
-    for place in range(len(order)):
-        if j == len(right) or (i < len(left) and not precedes(data, starts, right[j], left[i], 0)):
-            order[place] = left[i]
-            i += 1
-        else:
-            order[place] = right[j]
-            j += 1
-    return order

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PADDING = 16
 """Bytes that every buffer of the compiled loops must have behind its end, since they read and write whole words."""
+SAMPLES = 1 << 10
+"""Strings that are looked at to find one in the middle."""
 MANY = 1 << 16
 """From here on compiled loops are worth the quarter of a second that it takes to load them."""
 
@@ -31,15 +33,17 @@ def sort_order(strings: pa.LargeStringArray, threads: int = 1) -> np.ndarray:
 
         return np.asarray(pc.sort_indices(strings)).astype(np.int64)
     from kg.interning import bytes_of
-    from kg.sorting import merge_orders, sorted_order
+    from kg.sorting import parted, sort_some, sorted_order
 
     data, starts = bytes_of(strings)
-    if threads < 2:
+    if threads < 2 or not len(strings):
         return sorted_order(data, starts)
-    middle = len(strings) // 2
+    looked_at = np.arange(0, len(strings), max(1, len(strings) // SAMPLES))
+    sort_some(data, starts, looked_at)
+    halves = parted(data, starts, looked_at[len(looked_at) // 2])
     with ThreadPoolExecutor(2) as pool:
-        left, right = pool.map(lambda part: sorted_order(data, part), (starts[: middle + 1], starts[middle:]))
-    return merge_orders(data, starts, left, right + middle)
+        list(pool.map(lambda half: sort_some(data, starts, half), halves))
+    return np.concatenate(halves)
 
 
 def take(strings: Strings, places: np.ndarray, threads: int = 1) -> pa.LargeStringArray:

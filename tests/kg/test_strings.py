@@ -41,6 +41,8 @@ def column(texts: list[str]) -> pa.LargeStringArray:
 @given(texts=TEXTS)
 @settings(max_examples=80, deadline=None)
 def test_order(texts: list[str]) -> None:
+    for threads in (1, 2):
+        assert [texts[place] for place in sort_order(column(texts), threads)] == sorted(texts)
     order = sort_order(column(texts))
     assert sorted(order.tolist()) == list(range(len(texts)))
     assert [texts[place] for place in order] == sorted(texts)

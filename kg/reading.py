@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from kg.compression import STDIN, Dump, open_dump
 from kg.dumps import reader_of
@@ -91,6 +91,29 @@ def read_dumps(tasks: Sequence[Task], workers: int) -> list[Shard]:
     return [shards[place] for place in range(len(tasks))]
 
 
+class Refusals:
+    """What of a dump cannot be read: the first stops it, or all are listed and counted, as the task has it."""
+
+    def __init__(self, task: Task, listing: TextIO) -> None:
+        self.task, self.listing = task, listing
+        self.count = 0
+
+    def __call__(self, line: int | None, reason: str) -> None:
+        """Refuse a line.
+
+        Raises:
+            InputError: when it stops the build.
+        """
+        task = self.task
+        place = task.path if line is None else f"{task.path}:{line}"
+        if task.on_error == "raise":
+            raise InputError(f"{place}: {reason}")
+        self.count += 1
+        if self.count > task.max_errors:
+            raise InputError(f"{place}: {reason}; that makes more than {task.max_errors} errors, so the build stops")
+        self.listing.write(f"{task.path}\t{'' if line is None else line}\t{' '.join(reason.split())}\n")
+
+
 def read_document(task: Task) -> int:
     """Read one dump in a process of its own; returns its stored size."""
     return read_dump(task, keep=True).record["source"]["bytes"]
@@ -105,7 +128,6 @@ def read_dump(
     record = task.record()
     reader = reader_of(task.path, task.syntax)
     base = task.base or f"file:///{Path(task.path).name}"
-    rejected = 0
     spill = None if task.memory is None else Spill(task.folder, task.memory // (PARTS * threads))
     with (
         ThreadPoolExecutor(1) as aside,
@@ -114,18 +136,7 @@ def read_dump(
     ):
         hashing = aside.submit(sha256_file, Path(task.path)) if task.path != STDIN else None
 
-        def reject(line: int | None, reason: str) -> None:
-            nonlocal rejected
-            place = task.path if line is None else f"{task.path}:{line}"
-            if task.on_error == "raise":
-                raise InputError(f"{place}: {reason}")
-            rejected += 1
-            if rejected > task.max_errors:
-                raise InputError(
-                    f"{place}: {reason}; that makes more than {task.max_errors} errors, so the build stops"
-                )
-            listing.write(f"{task.path}\t{'' if line is None else line}\t{' '.join(reason.split())}\n")
-
+        reject = Refusals(task, listing)
         stream: Any = dump if isinstance(reader, LineReader) else io.BufferedReader(dump, 1 << 20)
         compiled = compiled_pays(task.path)
         found = lines_of_turtle(task, threads, spill) if compiled and isinstance(reader, Turtle) else None
@@ -143,7 +154,7 @@ def read_dump(
             pass
         digest = hashing.result() if hashing is not None else cast(Dump, dump).sha256
         source = Source(task.path, dump.size, digest, tally.statements)
-    record = {**record, "rejected": rejected, "source": asdict(source)}
+    record = {**record, "rejected": reject.count, "source": asdict(source)}
     if not keep:
         return Shard(record, tally, [part.run() for part in parts])
     save = spill or Spill(task.folder, 0)

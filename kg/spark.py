@@ -22,7 +22,7 @@ from kg.meta import Source
 from kg.policy import Tally
 from kg.progress import progress
 from kg.rdf import LineReader, line_blocks
-from kg.reading import REJECTED, Task, read_dump
+from kg.reading import REJECTED, Refusals, Task, read_dump
 from kg.shards import Part, Shard, finish_shard
 from kg.storage import sha256_file
 
@@ -132,21 +132,14 @@ def list_refusals(task: Task, reports: Sequence[dict[str, Any]]) -> int:
     Raises:
         InputError: for the first one, or for one too many, as the task's policy has it.
     """
-    before = rejected = 0
+    before = 0
     with (task.folder / REJECTED).open("w", encoding="utf-8") as listing:
+        reject = Refusals(task, listing)
         for report in reports:
             for line, reason in report["refused"]:
-                place = f"{task.path}:{before + line + 1}"
-                if task.on_error == "raise":
-                    raise InputError(f"{place}: {reason}")
-                rejected += 1
-                if rejected > task.max_errors:
-                    raise InputError(
-                        f"{place}: {reason}; that makes more than {task.max_errors} errors, so the build stops"
-                    )
-                listing.write(f"{task.path}\t{before + line + 1}\t{' '.join(reason.split())}\n")
+                reject(before + line + 1, reason)
             before += report["lines"]
-    return rejected
+    return reject.count
 
 
 def read_range(task: Task, lines: Range) -> Iterator[Row]:

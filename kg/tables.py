@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, ClassVar, cast
 
@@ -80,9 +81,9 @@ class TextReader(Reader):
     def begin(self) -> None:
         """Called before the first line."""
 
+    @abstractmethod
     def record(self, line: str, number: int, scope: str) -> Iterator[Statement]:
         """The statements of one line; raises ValueError with what is wrong with it."""
-        raise NotImplementedError
 
 
 @READERS.register("tsv")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import networkx as nx
 import numpy as np
@@ -11,10 +12,11 @@ import numpy as np
 from kg.graph import KnowledgeGraph
 
 EdgeData = dict[str, Any]
+Value = TypeVar("Value")
 
 
-class _Nodes(Mapping[str, EdgeData]):
-    """Entity keys, each with its `id`, `label` and `literals`."""
+class _OfEntities(Mapping[str, Value]):
+    """Something for each entity, by its key."""
 
     def __init__(self, kg: KnowledgeGraph) -> None:
         self.kg = kg
@@ -28,10 +30,21 @@ class _Nodes(Mapping[str, EdgeData]):
     def __contains__(self, key: object) -> bool:
         return key in self.kg.entities
 
-    def __getitem__(self, key: str) -> EdgeData:
+    def __getitem__(self, key: str) -> Value:
         entity = self.kg.entities.get(key)
         if entity is None:
             raise KeyError(key)
+        return self.of(entity)
+
+    @abstractmethod
+    def of(self, entity: int) -> Value:
+        """What there is for one."""
+
+
+class _Nodes(_OfEntities[EdgeData]):
+    """Entity keys, each with its `id`, `label` and `literals`."""
+
+    def of(self, entity: int) -> EdgeData:
         return {"id": entity, "label": self.kg.label(entity), "literals": self.kg.literals(entity)}
 
 
@@ -64,25 +77,14 @@ class _Neighbours(Mapping[str, "dict[str, EdgeData]"]):
         }
 
 
-class _Side(Mapping[str, _Neighbours]):
+class _Side(_OfEntities[_Neighbours]):
     """All entities with their neighbours on one side."""
 
     def __init__(self, kg: KnowledgeGraph, *, outgoing: bool) -> None:
-        self.kg, self.outgoing = kg, outgoing
+        super().__init__(kg)
+        self.outgoing = outgoing
 
-    def __len__(self) -> int:
-        return self.kg.num_entities
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.kg.entities)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.kg.entities
-
-    def __getitem__(self, key: str) -> _Neighbours:
-        entity = self.kg.entities.get(key)
-        if entity is None:
-            raise KeyError(key)
+    def of(self, entity: int) -> _Neighbours:
         return _Neighbours(self.kg, entity, outgoing=self.outgoing)
 
 

@@ -104,14 +104,7 @@ def build(
     >>> build([place / "a.nt"], place / "a.kg").triples
     1
     """
-    for name, value in (
-        ("on_error", on_error),
-        ("named_graphs", named_graphs),
-        ("same_as", same_as),
-        ("engine", engine),
-    ):
-        if value not in CHOICES[name]:
-            raise InputError(f"{name}: {value!r} is no choice; {nearest(value, CHOICES[name])}")
+    refuse_unknown(on_error=on_error, named_graphs=named_graphs, same_as=same_as, engine=engine)
     for role in literals or ():
         if role not in ROLES:
             raise InputError(f"literals: {role!r} is no role; {nearest(role, ROLES)}")
@@ -124,9 +117,8 @@ def build(
     roles = None if literals is None else tuple(literals)
     policy = Policy(predicates or Predicates(), chosen, named_graphs, same_as, roles)
     paths = find_dumps(dumps)
-    for path in paths:
-        if is_remote(path) and engine != "spark":
-            raise InputError(f"{path}: only the engine spark reads what lies elsewhere")
+    if engine != "spark":
+        refuse_remote(paths)
     with workplace(out, resume=resume) as work, Forgetting(memory // 2) if memory else nullcontext():
         tasks = [
             Task(
@@ -151,6 +143,20 @@ def build(
         parts, meta, adjacency = join(tasks, shards, language, workers, work / "columns")
         write(parts, meta, out, work, [task.folder / REJECTED for task in tasks], adjacency)
     return meta
+
+
+def refuse_unknown(**given: str) -> None:
+    """Raise InputError for a value that is none of an option's `CHOICES`."""
+    for name, value in given.items():
+        if value not in CHOICES[name]:
+            raise InputError(f"{name}: {value!r} is no choice; {nearest(value, CHOICES[name])}")
+
+
+def refuse_remote(paths: Sequence[str]) -> None:
+    """Raise InputError for a dump that only Spark reads."""
+    for path in paths:
+        if is_remote(path):
+            raise InputError(f"{path}: only the engine spark reads what lies elsewhere")
 
 
 @contextmanager

@@ -150,10 +150,12 @@ def read_dump(
             statements = reader.statements(stream, reject=reject, scope=task.scope, base=base)
             tally, part = number_statements(statements, task.policy, spill)
             parts = [part]
-        while stream.read(1 << 20):
+        # To the end even after an error, so that a truncated dump is found out; lines of Turtle were read apart.
+        while found is None and stream.read(1 << 20):
             pass
+        size = dump.size if task.path == STDIN else Path(task.path).stat().st_size
         digest = hashing.result() if hashing is not None else cast(Dump, dump).sha256
-        source = Source(task.path, dump.size, digest, tally.statements)
+        source = Source(task.path, size, digest, tally.statements)
     record = {**record, "rejected": reject.count, "source": asdict(source)}
     if not keep:
         return Shard(record, tally, [part.run() for part in parts])

@@ -18,7 +18,7 @@ import numpy as np
 
 from kg.arrays import Adjacency, bits, offsets_of, pack, ranges, sort_triples
 from kg.assemble import Joined, Parts, Relations, Run, assemble
-from kg.build import rejections, workplace, write
+from kg.build import refuse_remote, refuse_unknown, rejections, workplace, write
 from kg.dumps import find_dumps
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
@@ -100,8 +100,10 @@ def update(
         options.get("same_as", "keep"),
         tuple(options["literals"]) if options.get("literals") is not None else None,
     )
-    paths, split = [*(find_dumps(dumps) if dumps else [])], len(find_dumps(dumps)) if dumps else 0
-    paths += find_dumps(remove) if remove else []
+    added = find_dumps(dumps) if dumps else []
+    paths = [*added, *(find_dumps(remove) if remove else [])]
+    refuse_unknown(on_error=on_error)
+    refuse_remote(paths)
     with workplace(out) as work:
         tasks = [
             Task(
@@ -118,8 +120,8 @@ def update(
         ]
         shards = read_dumps(tasks, workers)
         malformed = rejections(tasks, shards)
-        new = [run for shard in shards[:split] for run in shard.runs]
-        wanted_away = [run for shard in shards[split:] for run in shard.runs]
+        new = [run for shard in shards[: len(added)] for run in shard.runs]
+        wanted_away = [run for shard in shards[len(added) :] for run in shard.runs]
         held = runs_of(graph)
         kept, absent = without(held, wanted_away)
         fixed = (graph.num_entities, graph.num_relations)
@@ -135,7 +137,7 @@ def update(
             new_entities=len(parts.entities) - graph.num_entities,
             new_relations=len(parts.relations.vocabulary) - graph.num_relations,
         )
-        meta = described(graph, parts, policy, shards[:split], change, malformed, sum(map(rows_of, new)))
+        meta = described(graph, parts, policy, shards[: len(added)], change, malformed, sum(map(rows_of, new)))
         listings = [task.folder / REJECTED for task in tasks]
         write(parts, meta, out, work, listings, Adjacency.of(parts.triples, len(parts.entities)))
     return meta, change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -71,8 +72,8 @@ def bench_large(
         graph = Path(scratch) / "large.kg"
         seconds, held = watched(["build-kg", str(dump), "--out", str(graph), "--memory", memory, "--quiet"])
         kg = KnowledgeGraph.open(graph)
-        opened, first = min(numbers(OPENING, str(graph)) for _ in range(3))
-        rate = {threads: max(numbers(SAMPLING, str(graph), seeds, threads) for _ in range(2)) for threads in (1, 2)}
+        opened, first = medians(OPENING, graph)
+        rate = {threads: medians(SAMPLING, graph, seeds, threads) for threads in (1, 2)}
     figures = {
         "statements": statements,
         "dump bytes": dump.stat().st_size,
@@ -124,6 +125,12 @@ def numbers(code: str, *arguments: object) -> tuple[float, float]:
     ran = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True)
     first, second = ran.stdout.split()
     return float(first), float(second)
+
+
+def medians(code: str, *arguments: object) -> tuple[float, float]:
+    """The medians of three runs of `numbers`."""
+    first, second = zip(*(numbers(code, *arguments) for _ in range(3)), strict=True)
+    return statistics.median(first), statistics.median(second)
 
 
 def page(figures: dict[str, Any], held: list[tuple[float, int, int]]) -> str:

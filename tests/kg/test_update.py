@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -122,3 +123,16 @@ def test_an_update_knows_who_was_merged(tmp_path: Path) -> None:
     assert now.degree(now.entities.id(E + "d")) == 0
     b = E + "b"
     assert set(now.statements()) == {(b, E + "p", b), (b, E + "q", b), (E + "x", E + "p", b), (b, E + "p", E + "x")}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"on_error": "skp"}, "on_error: 'skp' is no choice"), ({"remove": ["s3://b/a.nt"]}, "only the engine spark")],
+)
+def test_refused(options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    dump = write(tmp_path / "a.nt")
+    build([dump], tmp_path / "a.kg")
+    before = contents(tmp_path / "a.kg")
+    with pytest.raises(InputError, match=said):
+        update(tmp_path / "a.kg", [dump], **options)
+    assert contents(tmp_path / "a.kg") == before

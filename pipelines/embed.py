@@ -22,7 +22,7 @@ def embed(
     out: Out,
     scorer: Annotated[str, typer.Option(help="Similarity: complex, distmult, rotate, transe, ...")] = "complex",
     encoder: Annotated[str, typer.Option(help="GNN under it: none, rgcn, compgcn, ...")] = "none",
-    dim: Annotated[int, typer.Option(help="Real numbers of an entity.")] = 200,
+    dim: Annotated[int | None, typer.Option(help="Real numbers of an entity; default 200 or the scorer's own.")] = None,
     minutes: Annotated[float, typer.Option(help="Stop fitting after this much time.")] = 10.0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the facts.")] = None,
     hold_out: Annotated[
@@ -41,8 +41,8 @@ def embed(
 
     from kg.embedding import FitConfig, Vectors, fit, rank
 
-    chosen = {"scorer": scorer, "encoder": encoder, "dim": dim, "minutes": minutes, "seed": seed}
-    config = FitConfig.parse(chosen if epochs is None else {**chosen, "epochs": epochs}, settings or [])
+    chosen = {"scorer": scorer, "encoder": encoder, "dim": dim, "minutes": minutes, "epochs": epochs, "seed": seed}
+    config = FitConfig.parse({key: value for key, value in chosen.items() if value is not None}, settings or [])
     facts = read_facts(graph, hold_out, config.seed)
     for part in ("valid", "test"):
         if len(unseen := facts.unseen(part)):

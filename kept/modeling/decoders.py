@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kg.errors import InputError
 from kg.registry import Registry
 
 if TYPE_CHECKING:
@@ -96,10 +97,18 @@ class OperatorDecoder(EntityDecoder):
     the answer from the graph: nothing is added that could name an entity by heart, so answers follow a changed graph.
     Source: Saxena et al. 2020, EmbedKGQA, section 4.3 (question as relation over ComplEx vectors), with the subject
     attended to instead of given.
+
+    Raises:
+        InputError: for a scorer with weights of its own besides vectors.
     """
 
     def __init__(self, width: int, scorer: Scorer) -> None:
         super().__init__(width, scorer)
+        if scorer.own_weights():
+            raise InputError(
+                f"decoders: operator needs a scorer that is made of vectors alone; {type(scorer).__name__} has "
+                f"{scorer.own_weights()[0]} besides; choose the decoder linear, or vectors of complex or rotate"
+            )
         self.compose, self.compare = scorer.query, scorer.compare
         self.relation = nn.Linear(width, scorer.relation_width)
         self.subject_query = nn.Linear(width, width)

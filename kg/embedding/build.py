@@ -22,6 +22,7 @@ def build_scorer(config: FitConfig, num_entities: int, num_relations: int, tripl
     """The scorer of a config with its encoder over the facts, drawn from torch's generator."""
     encoder = ENCODERS[config.encoder]
     check_options(encoder, config.encoder_options, "encoder_options")
+    counts = torch.bincount(torch.as_tensor(np.asarray(triples)[:, 1]), minlength=num_relations)
     scorer = SCORERS[config.scorer]
     check_options(scorer, config.scorer_options, "scorer_options")
     return scorer(
@@ -31,7 +32,9 @@ def build_scorer(config: FitConfig, num_entities: int, num_relations: int, tripl
         encoder=functools.partial(encoder, **config.encoder_options),
         edges=None if config.encoder == "none" else Edges.from_triples(triples, num_relations),
         dropout=config.dropout,
+        relation_dropout=config.relation_dropout,
         init_std=config.init_std,
+        facts_per_relation=counts.repeat(2),
         **config.scorer_options,
     )
 
@@ -50,7 +53,7 @@ def build_optimizer(config: FitConfig, parameters: list[torch.nn.Parameter]) -> 
 
 def check_options(part: type, options: dict[str, Any], group: str) -> None:
     """Options that a part does not take are the user's mistake."""
-    shared = {"self", "num_entities", "num_relations", "dim", "shared", "entity_width", "relation_width"}
+    shared = {"self", "shared", "options", *inspect.signature(Scorer).parameters}
     valid = set(inspect.signature(part).parameters) - shared
     for name in options:
         if name not in valid:

@@ -35,9 +35,11 @@ class FitConfig(BaseModel):
     encoder_options: dict[str, Any] = Field(default_factory=dict)
     dim: int = Field(default=200, ge=1, description="real numbers of an entity")
     init_std: float = Field(default=0.1, gt=0)
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of a query's numbers dropped while training")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of a head's numbers dropped while training")
+    relation_dropout: float = Field(default=0.0, ge=0, lt=1, description="share of a relation's numbers, likewise")
 
     mode: str = Field(default="1vsall", description="training mode")
+    loss: str | None = Field(default=None, description="of the training mode; its first where none is named")
     batch: int = Field(default=512, ge=1, description="queries (1vsall) or facts of a step")
     epochs: int = Field(default=100, ge=0)
     minutes: float | None = Field(default=None, gt=0, description="stop after this much wall time")
@@ -46,7 +48,9 @@ class FitConfig(BaseModel):
     n3: float = Field(default=0.0, ge=0, description="weight of the nuclear 3-norm")
     l2: float = Field(default=0.0, ge=0, description="weight of the squared norm")
 
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="of kvsall's targets")
     negatives: int = Field(default=64, ge=1, description="corrupted facts for each true one")
+    shared: int = Field(default=2048, ge=1, description="drawn entities that a batch of sampled shares")
     sampler: str = Field(default="uniform", description="where negatives come from")
     margin: float = 9.0
     temperature: float = Field(default=1.0, ge=0, description="of self-adversarial weights")

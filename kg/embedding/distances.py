@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 BLOCK = 1 << 22
 
@@ -36,6 +38,23 @@ def modulus_distance(query: Tensor, entities: Tensor) -> Tensor:
     """
     distances: Tensor = _ModulusDistance.apply(query, entities)
     return distances
+
+
+def pairwise(match: Callable[[Tensor, Tensor], Tensor], query: Tensor, entities: Tensor, width: int) -> Tensor:
+    """Scores of all pairs, (B, Q), (C, d) -> (B, C), by a function of pairs that makes `width` numbers for each.
+
+    Blocks of queries are compared one by one and, for the gradient, once more, so that memory stays near `BLOCK`
+    numbers.
+
+    >>> pairwise(lambda q, t: (q - t).abs().sum(-1), torch.zeros(2, 3), torch.ones(4, 3), 3).tolist()[0]
+    [3.0, 3.0, 3.0, 3.0]
+    """
+    size = max(1, BLOCK // max(1, width * len(entities)))
+    blocks = [
+        checkpoint(lambda rows: match(rows[:, None, :], entities), rows, use_reentrant=False)
+        for rows in query.split(size)
+    ]
+    return torch.cat(blocks)
 
 
 class _ModulusDistance(torch.autograd.Function):

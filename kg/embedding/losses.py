@@ -1,4 +1,4 @@
-"""The mathematics of training: pure functions, tensors in, one number out."""
+"""Losses over all candidates, or a shared sample of them: pure functions, tensors in, one number out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def one_vs_all_cross_entropy(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def one_vs_all_cross_entropy(
+    left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of the full softmax, for queries with several true answers each:
 
-        L = sum_i  logsumexp(left[rows_i] @ right.T) - <left[rows_i], right[columns_i]>
+        L = sum_i  w_(rows_i) (logsumexp(left[rows_i] @ right.T) - <left[rows_i], right[columns_i]>)
 
     Equal queries are grouped, which leaves the objective as it is and saves their repeated products: the gradient of a
     query's logits is `n_pos * softmax - onehots`. It is written over the logits in place, so that one (B, C) matrix is
@@ -22,6 +24,7 @@ def one_vs_all_cross_entropy(left: Tensor, right: Tensor, rows: Tensor, columns:
         left: (B, Q) queries, each once.
         right: (C, Q) candidates.
         rows, columns: (P,) positions of the true pairs; every row has at least one.
+        weights: (B,) of queries, constants; 1 where absent.
 
     Returns:
         The sum over the P pairs, a scalar; differentiable once.
@@ -32,68 +35,140 @@ def one_vs_all_cross_entropy(left: Tensor, right: Tensor, rows: Tensor, columns:
         >>> round(one_vs_all_cross_entropy(query, candidates, first, first).item(), 4)
         1.3863
     """
-    loss: Tensor = _OneVsAll.apply(left, right, rows, columns)
+    loss: Tensor = _OneVsAll.apply(left, right, rows, columns, weights)
     return loss
 
 
 class _OneVsAll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    def forward(ctx: Any, left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, weights: Tensor | None) -> Tensor:
         logits = left @ right.T
+        each = torch.ones_like(rows, dtype=logits.dtype) if weights is None else weights[rows]
+        answers = torch.zeros(len(left), dtype=logits.dtype, device=left.device).index_add_(0, rows, each)
         positive = logits[rows, columns]
-        answers = torch.bincount(rows, minlength=len(left)).to(logits.dtype)
         peak = logits.amax(1, keepdim=True)
         total = logits.sub_(peak).exp_().sum(1, keepdim=True)
-        loss = (answers * (total.log() + peak).squeeze(1)).sum() - positive.sum()
+        loss = (answers * (total.log() + peak).squeeze(1)).sum() - (each * positive).sum()
         gradient = logits.mul_(answers[:, None] / total)
-        gradient.index_put_((rows, columns), -torch.ones_like(positive), accumulate=True)
+        gradient.index_put_((rows, columns), -each, accumulate=True)
         ctx.save_for_backward(gradient, left, right)
         return loss
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
-        gradient, left, right = ctx.saved_tensors
-        return (gradient @ right).mul_(outer), (gradient.T @ left).mul_(outer), None, None
+        return _factors(ctx.saved_tensors, outer)
 
 
-def grouped_cross_entropy(scores: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def _factors(saved: tuple[Tensor, Tensor, Tensor], outer: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients of two factors from that of their product, and of what is no tensor to learn."""
+    gradient, left, right = saved
+    return (gradient @ right).mul_(outer), (gradient.T @ left).mul_(outer), None, None, None
+
+
+def grouped_cross_entropy(scores: Tensor, rows: Tensor, columns: Tensor, weights: Tensor | None = None) -> Tensor:
     """The same loss from a (B, C) score matrix, for scorers that are no product; differentiable throughout."""
-    return (torch.logsumexp(scores, 1)[rows] - scores[rows, columns]).sum()
+    each = torch.logsumexp(scores, 1)[rows] - scores[rows, columns]
+    return each.sum() if weights is None else (each * weights[rows]).sum()
 
 
-def self_adversarial(positive: Tensor, negative: Tensor, *, margin: float, temperature: float) -> Tensor:
-    """Negative sampling loss with self-adversarial weights:
+def one_vs_all_binary(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Binary cross-entropy of every candidate of every query:
 
-        L = sum_i  -log sigmoid(margin + f_i) - sum_k p_ik log sigmoid(-f'_ik - margin),
-        p_ik = softmax_k(temperature * f'_ik), taken as a constant
+        L = sum_(i, c)  softplus(s_ic) - y_ic s_ic,   s = left @ right.T,  y = (1 - smoothing) [true] + smoothing / C
 
-    with scores f for `positive` (B,) and f' for `negative` (B, K); -inf marks a negative that does not count. The two
-    halves have equal weight, as in the authors' code. `temperature = 0` weighs negatives equally.
+    Shapes, memory and differentiability as in `one_vs_all_cross_entropy`; true pairs must be distinct.
 
-    Source: Sun et al. 2019, "RotatE", equation 5-6 (where f = -distance).
+    Source: Dettmers et al. 2018, "Convolutional 2D Knowledge Graph Embeddings", section 4 (1-N scoring).
+
+        >>> query, candidates, first = torch.zeros(1, 3), torch.zeros(4, 3), torch.tensor([0])
+        >>> round(one_vs_all_binary(query, candidates, first, first).item(), 4)
+        2.7726
     """
-    scaled = torch.where(negative.isneginf(), negative, temperature * negative)
-    weights = torch.softmax(scaled, 1).nan_to_num(0.0).detach()
-    against = (weights * functional.softplus(negative + margin)).sum()
-    return (functional.softplus(-(positive + margin)).sum() + against) / 2
+    loss: Tensor = _OneVsAllBinary.apply(left, right, rows, columns, smoothing)
+    return loss
 
 
-def n3(*moduli: Tensor) -> Tensor:
-    """The nuclear 3-norm penalty: the sum of |x|^3 over all factors of the facts at hand.
+class _OneVsAllBinary(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, smoothing: float) -> Tensor:
+        logits = left @ right.T
+        target = smoothing / len(right)
+        loss = functional.softplus(logits).sum() - (1 - smoothing) * logits[rows, columns].sum()
+        if smoothing:
+            loss -= target * logits.sum()
+        gradient = logits.sigmoid_().sub_(target)
+        gradient[rows, columns] -= 1 - smoothing
+        ctx.save_for_backward(gradient, left, right)
+        return loss
 
-    Source: Lacroix et al. 2018, equation 4.
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        return _factors(ctx.saved_tensors, outer)
 
-        >>> n3(torch.tensor([[1.0, 2.0]])).item()
-        9.0
+
+def grouped_binary(scores: Tensor, rows: Tensor, columns: Tensor, smoothing: float = 0.0) -> Tensor:
+    """`one_vs_all_binary` from a (B, C) score matrix, for scorers that are no product; differentiable throughout."""
+    true = (1 - smoothing) * scores[rows, columns].sum() + smoothing * scores.mean(1).sum()
+    return functional.softplus(scores).sum() - true
+
+
+def sampled_cross_entropy(
+    left: Tensor, right: Tensor, own: Tensor, offset: Tensor, rows: Tensor, columns: Tensor
+) -> Tensor:
+    """Cross-entropy of a softmax over the true answer and a sample of candidates, shared by all queries:
+
+        L = sum_i  log(exp(own_i) + sum_j exp(<left_i, right_j> + offset_j)) - own_i
+
+    With `offset_j = -log(expected count of candidate j in the sample)` the sum estimates that of the full softmax.
+
+    Args:
+        left: (B, Q) queries.
+        right: (K, Q) candidates.
+        own: (B,) scores of the true answers.
+        offset: (K,), constants.
+        rows, columns: (M,) pairs of query and candidate that do not count, for they are true as well.
+
+    Returns:
+        The sum over queries, a scalar; differentiable once. One (B, K) matrix is all the memory that it needs.
+
+    Source: Bengio & Senecal 2008, "Adaptive Importance Sampling"; Jean et al. 2015, section 3.
+
+        >>> zero, none = torch.zeros(1, 3), torch.zeros(0, dtype=torch.long)
+        >>> round(sampled_cross_entropy(zero, torch.zeros(3, 3), zero[0, :1], torch.zeros(3), none, none).item(), 4)
+        1.3863
     """
-    return torch.stack([(factor**3).sum() for factor in moduli]).sum()
+    loss: Tensor = _Sampled.apply(left, right, own, offset, rows, columns)
+    return loss
 
 
-def l2(*moduli: Tensor) -> Tensor:
-    """The squared Frobenius penalty: the sum of |x|^2 over all factors of the facts at hand.
+class _Sampled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, left: Tensor, right: Tensor, own: Tensor, offset: Tensor, rows: Tensor, columns: Tensor
+    ) -> Tensor:
+        logits = torch.addmm(offset, left, right.T)
+        logits[rows, columns] = -torch.inf
+        peak = torch.maximum(logits.amax(1), own)
+        truth = (own - peak).exp_()
+        total = logits.sub_(peak[:, None]).exp_().sum(1).add_(truth)
+        loss = (total.log() + peak - own).sum()
+        gradient = logits.div_(total[:, None])
+        ctx.save_for_backward(gradient, left, right, truth.div_(total).sub_(1))
+        return loss
 
-    >>> l2(torch.tensor([[1.0, 2.0]])).item()
-    5.0
-    """
-    return torch.stack([(factor**2).sum() for factor in moduli]).sum()
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        gradient, left, right, of_own = ctx.saved_tensors
+        to_left, to_right = (gradient @ right).mul_(outer), (gradient.T @ left).mul_(outer)
+        return to_left, to_right, of_own * outer, None, None, None
+
+
+def sampled_scores_cross_entropy(scores: Tensor, own: Tensor, offset: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """`sampled_cross_entropy` from (B, K) scores, for scorers that are no product; differentiable throughout."""
+    excluded = torch.zeros_like(scores, dtype=torch.bool)
+    excluded[rows, columns] = True
+    logits = (scores + offset).masked_fill(excluded, -torch.inf)
+    return (torch.logsumexp(torch.cat([logits, own[:, None]], 1), 1) - own).sum()

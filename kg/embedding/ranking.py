@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kg.embedding.answers import AnswerIndex
 from kg.embedding.scorers import Scorer
 from kg.embedding.states import States
 from kg.errors import InputError, nearest
@@ -138,32 +139,6 @@ def as_queries(triples: np.ndarray, side: int, num_relations: int) -> tuple[np.n
     if side == TAIL:
         return np.stack([head, relation], 1), tail
     return np.stack([tail, relation + num_relations], 1), head
-
-
-@dataclass(frozen=True)
-class AnswerIndex:
-    """All known answers of each distinct query: query `i` has `answers[starts[i]:starts[i + 1]]`."""
-
-    keys: np.ndarray
-    starts: np.ndarray
-    answers: np.ndarray
-    width: int = field(repr=False)
-
-    @classmethod
-    def build(cls, queries: np.ndarray, answers: np.ndarray) -> AnswerIndex:
-        width = int(queries[:, 1].max()) + 1
-        keys = queries[:, 0] * width + queries[:, 1]
-        order = np.argsort(keys, kind="stable")
-        distinct, starts = np.unique(keys[order], return_index=True)
-        return cls(distinct, np.append(starts, len(keys)), answers[order], width)
-
-    def pairs(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(query position, known answer) for all known answers of (Q, 2) queries that the index holds."""
-        place = np.searchsorted(self.keys, queries[:, 0] * self.width + queries[:, 1])
-        counts = self.starts[place + 1] - self.starts[place]
-        rows = np.repeat(np.arange(len(queries)), counts)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return rows, self.answers[np.repeat(self.starts[place], counts) + within]
 
 
 def count_better(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from kg.embedding.config import FitConfig
-from kg.embedding.losses import self_adversarial
-from kg.embedding.modes.base import MODES, Mode
+from kg.embedding.contrast import margin_ranking, negative_softmax, self_adversarial
+from kg.embedding.modes.base import MODES, Mode, occurring
 from kg.embedding.negatives import NEGATIVES, KnownFacts
 from kg.embedding.optim import gather
 from kg.embedding.scorers import Scorer
@@ -27,13 +27,16 @@ class Corrupted(NamedTuple):
 
 @MODES.register("negatives")
 class NegativeSampling(Mode[Corrupted]):
-    """`negatives` own corrupted tails for each fact, with self-adversarial weights; a batch is `batch` facts.
+    """`negatives` own corrupted tails for each fact; a batch is `batch` facts.
 
-    What RotatE and TransE were published with. A step touches the rows of its batch only, so its cost does not grow
-    with the number of entities. Corruptions that are facts do not count.
+    The loss is "adversarial" (with self-adversarial weights, what RotatE was published with), "margin" (a hinge, what
+    TransE and its kin were), or "softmax". A step touches the rows of its batch only, so its cost does not grow with
+    the number of entities. Corruptions that are facts do not count.
 
     Source: Sun et al. 2019, "RotatE", section 3.3.
     """
+
+    losses = ("adversarial", "margin", "softmax")
 
     def __init__(self, triples: Tensor, num_entities: int, config: FitConfig) -> None:
         super().__init__(triples, num_entities, config)
@@ -53,10 +56,19 @@ class NegativeSampling(Mode[Corrupted]):
     def loss(self, scorer: Scorer, states: States, batch: Corrupted) -> Tensor:
         head, relation, tail = batch.facts.unbind(1)
         heads, tails = gather(states.entities, torch.cat([head, tail])).chunk(2)
-        relations = states.relations[relation]
-        query = scorer.dropout(scorer.query(heads, relations))
+        query = scorer.ask(heads, states.relations, relation)
         positive = scorer.match(query, tails)
         negative = scorer.match(query[:, None, :], gather(states.entities, batch.tails))
         negative = negative.masked_fill(batch.is_known, -torch.inf)
-        fit = self_adversarial(positive, negative, margin=self.config.margin, temperature=self.config.temperature)
-        return (fit + self.penalty(scorer, heads, relations, tails)) / len(head)
+        weights = self.sampler.weigh(batch.facts)
+        config = self.config
+        if config.loss == "margin":
+            fit = margin_ranking(positive, negative, margin=config.margin, facts=weights)
+        elif config.loss == "softmax":
+            fit = negative_softmax(positive, negative, facts=weights)
+        else:
+            fit = self_adversarial(
+                positive, negative, margin=config.margin, temperature=config.temperature, facts=weights
+            )
+        relations = occurring(states.relations, relation)
+        return (fit + self.penalty(scorer, (heads, None), relations, (tails, None))) / len(head)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from kg.embedding.config import FitConfig
 from kg.embedding.losses import grouped_cross_entropy, one_vs_all_cross_entropy
-from kg.embedding.modes.base import MODES, Mode
+from kg.embedding.modes.base import MODES, Mode, occurring
 from kg.embedding.scorers import Scorer
 from kg.embedding.states import States
 
@@ -31,6 +31,8 @@ class OneVsAll(Mode[Queries]):
     Exactly the plain 1-vs-all objective, at the cost of the distinct queries only. Costs 6 B N d operations a step for
     a scorer that is a product.
     """
+
+    losses: ClassVar[tuple[str, ...]] = ("softmax",)
 
     def __init__(self, triples: Tensor, num_entities: int, config: FitConfig) -> None:
         super().__init__(triples, num_entities, config)
@@ -60,11 +62,20 @@ class OneVsAll(Mode[Queries]):
         # One gather of heads and tails together: each gather costs a pass over the whole table in the backward.
         gathered = states.entities[torch.cat([batch.heads, batch.tails])]
         heads, tails = gathered.split([len(batch.heads), len(batch.tails)])
-        relations = states.relations[batch.relations]
-        query = scorer.dropout(scorer.query(heads, relations))
+        query = scorer.ask(heads, states.relations, batch.relations)
+        answers = torch.bincount(batch.rows, minlength=len(batch.heads))
         product = scorer.as_product(query, states.entities)
         if product is not None:
-            fit = one_vs_all_cross_entropy(*product, batch.rows, batch.tails)
+            fit = self.from_product(*product, batch, answers)
         else:
-            fit = grouped_cross_entropy(scorer.compare(query, states.entities), batch.rows, batch.tails)
-        return (fit + self.penalty(scorer, heads[batch.rows], relations[batch.rows], tails)) / len(batch.tails)
+            fit = self.from_scores(scorer.compare(query, states.entities), batch, answers)
+        relations = occurring(states.relations, batch.relations[batch.rows])
+        return (fit + self.penalty(scorer, (heads, answers), relations, (tails, None))) / len(batch.tails)
+
+    def from_product(self, left: Tensor, right: Tensor, batch: Queries, answers: Tensor) -> Tensor:
+        """The loss of a batch, summed over its facts, from the factors of its scores."""
+        return one_vs_all_cross_entropy(left, right, batch.rows, batch.tails)
+
+    def from_scores(self, scores: Tensor, batch: Queries, answers: Tensor) -> Tensor:
+        """The same from the scores (B, N)."""
+        return grouped_cross_entropy(scores, batch.rows, batch.tails)

@@ -1,8 +1,8 @@
 """The contract of scorers: the similarity of a head, a relation and a tail.
 
 A scorer of the family writes three things about *states* (rows that an encoder made): `query(h, r)`, `match(q, t)` row
-by row, and `compare(q, E)` of queries with all candidates, as a matrix product wherever the mathematics allows it.
-Everything about *ids* is here.
+by row, and `compare(q, E)` of queries with all candidates, as a matrix product wherever the mathematics allows it. What
+a comparison needs of the relation besides, a normal or a matrix, stands in the query. Everything about *ids* is here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from kg.embedding.encoders import Encoder, FreeTable
 from kg.embedding.states import Edges, States
+from kg.errors import InputError
 from kg.registry import Registry
 
 
@@ -34,8 +35,10 @@ class Scorer(nn.Module, ABC):
         relation_width: length of a relation's state, likewise.
         encoder: called with `entity_width`, `relation_width`, `num_relations` (2R); a free vector each where absent.
         edges: the graph that the encoder looks at.
-        dropout: share of a query's numbers that are dropped while training.
+        dropout: share of a head's numbers that are dropped while training.
+        relation_dropout: share of a relation's numbers, likewise.
         init_std: standard deviation of fresh vectors; a scorer of its own taste overrides `reset_parameters`.
+        facts_per_relation: (2R,) how often each relation occurs, for members whose size depends on it.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {}
@@ -56,14 +59,17 @@ class Scorer(nn.Module, ABC):
         encoder: Callable[..., Encoder] = FreeTable,
         edges: Edges | None = None,
         dropout: float = 0.0,
+        relation_dropout: float = 0.0,
         init_std: float = 0.1,
+        facts_per_relation: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.num_entities, self.num_relations = num_entities, num_relations
         self.entity_width = dim if entity_width is None else entity_width
         self.relation_width = dim if relation_width is None else relation_width
         self.init_std = init_std
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.relation_dropout = nn.Dropout(dropout), nn.Dropout(relation_dropout)
+        self.facts_per_relation = facts_per_relation
         self.encoder = encoder(
             entity_width=self.entity_width, relation_width=self.relation_width, num_relations=2 * num_relations
         )
@@ -92,6 +98,17 @@ class Scorer(nn.Module, ABC):
     def compare(self, query: Tensor, entities: Tensor) -> Tensor:
         """Queries (B, Q) with all candidates (C, entity width) -> scores (B, C)."""
 
+    def relate(self, head: Tensor, relations: Tensor, ids: Tensor) -> Tensor:
+        """Head states (B, entity width), all relation states, ids (B,) -> queries (B, Q).
+
+        The same as `query`, for members that have a matrix for each relation: they need not copy it for each head.
+        """
+        return self.query(head, relations[ids])
+
+    def ask(self, head: Tensor, relations: Tensor, ids: Tensor) -> Tensor:
+        """`relate`, with dropout while training."""
+        return self.relate(self.dropout(head), self.relation_dropout(relations), ids)
+
     def as_product(self, query: Tensor, entities: Tensor) -> tuple[Tensor, Tensor] | None:
         """Left and right factors with `compare(query, entities) = left @ right.T`, where there are any."""
         return None
@@ -99,6 +116,11 @@ class Scorer(nn.Module, ABC):
     def moduli(self, states: Tensor) -> Tensor:
         """The magnitudes that L2 and N3 regularise."""
         return states.abs()
+
+    def own_weights(self) -> list[str]:
+        """The names of what the member learns besides vectors, as a core tensor or filters."""
+        names = (name for name, _ in self.named_parameters())
+        return [name for name in names if name not in ("entities", "relations") and not name.startswith("encoder.")]
 
     def states(self) -> States:
         """Entity and relation states from the encoder; pass them on where several scores are asked for."""
@@ -113,8 +135,7 @@ class Scorer(nn.Module, ABC):
     def queries(self, head: Tensor, relation: Tensor, states: States | None = None) -> Tensor:
         """Ids (B,), (B,) -> queries (B, Q), with dropout while training."""
         states = states or self.states()
-        query: Tensor = self.dropout(self.query(states.entities[head], states.relations[relation]))
-        return query
+        return self.ask(states.entities[head], states.relations, relation)
 
     def score(self, head: Tensor, relation: Tensor, tail: Tensor, states: States | None = None) -> Tensor:
         """Ids (B,) each -> scores (B,)."""
@@ -133,6 +154,17 @@ class Scorer(nn.Module, ABC):
     ) -> Tensor:
         """Ids (B,), (B,) -> scores (B, N) of every entity as the head, asked as the tail of the inverse relation."""
         return self.score_tails(tail, self.inverse(relation), states, candidates)
+
+
+def halved(dim: int, what: str) -> int:
+    """Half of a dimension.
+
+    Raises:
+        InputError: for an odd one, saying what the halves are.
+    """
+    if dim % 2:
+        raise InputError(f"dim: {what} share the numbers of an entity; expected an even number, got {dim}")
+    return dim // 2
 
 
 class DotScorer(Scorer):

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kg.embedding.scorers.base import SCORERS, DotScorer
-from kg.errors import InputError
+from kg.embedding.scorers.base import SCORERS, DotScorer, halved
 
 
 @SCORERS.register("complex")
@@ -30,16 +29,25 @@ class ComplEx(DotScorer):
     defaults: ClassVar[Mapping[str, Any]] = {"n3": 0.01}
 
     def __init__(self, num_entities: int, num_relations: int, dim: int = 200, **shared: Any) -> None:
-        if dim % 2:
-            raise InputError(f"dim: complex vectors need an even number of reals, got {dim}")
+        halved(dim, "real and imaginary parts")
         super().__init__(num_entities, num_relations, dim, **shared)
 
     def query(self, head: Tensor, relation: Tensor) -> Tensor:
+        return self.rotated(head, relation)
+
+    def moduli(self, states: Tensor) -> Tensor:
+        return self.lengths(states)
+
+    @staticmethod
+    def rotated(head: Tensor, relation: Tensor) -> Tensor:
+        """The product of complex numbers."""
         head_re, head_im = head.chunk(2, -1)
         relation_re, relation_im = relation.chunk(2, -1)
         real = head_re * relation_re - head_im * relation_im
         return torch.cat([real, head_re * relation_im + head_im * relation_re], -1)
 
-    def moduli(self, states: Tensor) -> Tensor:
+    @staticmethod
+    def lengths(states: Tensor) -> Tensor:
+        """The absolute values of complex numbers, with a gradient at 0."""
         real, imaginary = states.chunk(2, -1)
         return torch.sqrt(real**2 + imaginary**2 + torch.finfo(states.dtype).tiny)

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kg.embedding.distances import modulus_distance
-from kg.embedding.scorers.base import SCORERS, Scorer
-from kg.errors import InputError
+from kg.embedding.scorers.base import SCORERS, Scorer, halved
 
 
 @SCORERS.register("rotate")
@@ -32,9 +31,8 @@ class RotatE(Scorer):
     defaults: ClassVar[Mapping[str, Any]] = {"mode": "negatives", "optimizer": "adam", "lr": 0.003}
 
     def __init__(self, num_entities: int, num_relations: int, dim: int = 200, **shared: Any) -> None:
-        if dim % 2:
-            raise InputError(f"dim: complex vectors need an even number of reals, got {dim}")
-        super().__init__(num_entities, num_relations, dim, relation_width=dim // 2, **shared)
+        phases = halved(dim, "real and imaginary parts")
+        super().__init__(num_entities, num_relations, dim, relation_width=phases, **shared)
 
     def reset_parameters(self) -> None:
         super().reset_parameters()

@@ -12,6 +12,7 @@ from kg.embedding.distances import euclidean, squared_factors
 from kg.embedding.scorers.base import SCORERS, Scorer
 from kg.errors import InputError, nearest
 
+TRANSLATION_DEFAULTS: Mapping[str, Any] = {"mode": "negatives", "optimizer": "adam", "lr": 0.003}
 DISTANCES = ("l1", "l2", "squared")
 
 
@@ -33,7 +34,7 @@ class TransE(Scorer):
         torch.Size([1, 5])
     """
 
-    defaults: ClassVar[Mapping[str, Any]] = {"mode": "negatives", "optimizer": "adam", "lr": 0.003}
+    defaults: ClassVar[Mapping[str, Any]] = TRANSLATION_DEFAULTS
 
     def __init__(
         self, num_entities: int, num_relations: int, dim: int = 200, *, distance: str = "l2", **shared: Any

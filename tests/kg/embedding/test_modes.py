@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, ClassVar
 
+import pytest
 import torch
 
 from kg.embedding import FitConfig
@@ -12,6 +13,7 @@ from kg.embedding.build import build_mode, build_scorer
 from kg.embedding.modes import NegativeSampling, OneVsAll
 from kg.embedding.negatives import NEGATIVES, KnownFacts
 from kg.embedding.states import with_inverses
+from kg.errors import InputError
 from tests.kg.embedding.contract import ENTITIES, RELATIONS, ModeContract, NegativesContract, random_facts
 
 
@@ -24,12 +26,41 @@ class TestNegativeSampling(ModeContract):
     settings: ClassVar[dict[str, Any]] = {"negatives": 16, "margin": 0.0}
 
 
+class TestNegativeSamplingByMargin(TestNegativeSampling):
+    settings: ClassVar[dict[str, Any]] = {"negatives": 16, "margin": 2.0, "loss": "margin"}
+
+
+class TestNegativeSamplingBySoftmax(TestNegativeSampling):
+    settings: ClassVar[dict[str, Any]] = {"negatives": 16, "loss": "softmax"}
+
+
+class TestKVsAll(ModeContract):
+    member = "kvsall"
+
+
+class TestKVsAllBySoftmax(TestKVsAll):
+    settings: ClassVar[dict[str, Any]] = {"loss": "softmax"}
+
+
+class TestSampledSoftmax(ModeContract):
+    member = "sampled"
+    settings: ClassVar[dict[str, Any]] = {"shared": 32, "sampler": "degree"}
+
+
 class TestUniform(NegativesContract):
     member = "uniform"
 
 
 class TestDegree(NegativesContract):
     member = "degree"
+
+
+class TestBernoulli(NegativesContract):
+    member = "bernoulli"
+
+
+class TestTyped(NegativesContract):
+    member = "typed"
 
 
 def both_directions() -> torch.Tensor:
@@ -92,6 +123,89 @@ def test_the_gradient_of_negative_sampling_is_sparse() -> None:
     mode.loss(scorer, scorer.states(), next(iter(mode.batches(torch.Generator().manual_seed(0))))).backward()
     assert scorer.entities.grad is not None
     assert scorer.entities.grad.is_sparse
+
+
+def test_each_query_counts_once_in_kvsall() -> None:
+    facts = both_directions()
+    config = FitConfig(mode="kvsall", loss="softmax", batch=len(facts), dim=8, n3=0.0)
+    scorer = build_scorer(config, ENTITIES, RELATIONS, random_facts())
+    mode = build_mode(config, random_facts(), ENTITIES, RELATIONS)
+    (batch,) = mode.batches(torch.Generator().manual_seed(0))
+    queries = torch.unique(facts[:, :2], dim=0)
+    target = torch.zeros(len(queries), ENTITIES)
+    for row, query in enumerate(queries):
+        answers = facts[(facts[:, :2] == query).all(1), 2]
+        target[row, answers] = 1 / len(answers)
+    scores = scorer.score_tails(queries[:, 0], queries[:, 1])
+    expected = torch.nn.functional.cross_entropy(scores, target, reduction="sum") / len(facts)
+    torch.testing.assert_close(mode.loss(scorer, scorer.states(), batch), expected)
+
+
+def test_a_sampled_softmax_estimates_the_full_one() -> None:
+    facts = random_facts()
+    config = FitConfig(mode="sampled", sampler="degree", shared=4000, batch=1000, dim=8, n3=0.0)
+    scorer = build_scorer(config, ENTITIES, RELATIONS, facts)
+    both = both_directions()
+    answers = (both[:, None, :2] == both[None, :, :2]).all(2)
+    scores = scorer.score_tails(both[:, 0], both[:, 1]).detach()
+    losses = []
+    for row, fact in enumerate(both):  # other answers are taken out of the full softmax too
+        others = both[answers[row], 2]
+        kept = torch.ones(ENTITIES, dtype=torch.bool)
+        kept[others] = False
+        kept[fact[2]] = True
+        kept &= torch.bincount(both[:, 2], minlength=ENTITIES) > 0
+        losses.append(scores[row][kept].logsumexp(0) - scores[row, fact[2]])
+    mode = build_mode(config, facts, ENTITIES, RELATIONS)
+    (batch,) = mode.batches(torch.Generator().manual_seed(0))
+    loss = mode.loss(scorer, scorer.states(), batch)
+    torch.testing.assert_close(loss, torch.stack(losses).mean(), rtol=0.02, atol=0.0)
+
+
+def test_the_gradient_of_a_sampled_softmax_is_sparse() -> None:
+    config = FitConfig(mode="sampled", batch=2, shared=2, dim=8)
+    scorer = build_scorer(config, ENTITIES, RELATIONS, random_facts())
+    mode = build_mode(config, random_facts(), ENTITIES, RELATIONS)
+    mode.loss(scorer, scorer.states(), next(iter(mode.batches(torch.Generator().manual_seed(0))))).backward()
+    assert scorer.entities.grad is not None
+    assert scorer.entities.grad.is_sparse
+
+
+def test_drawn_entities_that_are_true_are_marked() -> None:
+    facts = both_directions()
+    config = FitConfig(mode="sampled", batch=7, shared=20)
+    mode = build_mode(config, random_facts(), ENTITIES, RELATIONS)
+    known = set(map(tuple, facts.tolist()))
+    for batch in mode.batches(torch.Generator().manual_seed(0)):
+        marked = set(zip(batch.rows.tolist(), batch.columns.tolist(), strict=True))
+        for row, (head, relation, _) in enumerate(batch.facts.tolist()):
+            for column, candidate in enumerate(batch.candidates.tolist()):
+                assert ((row, column) in marked) == ((head, relation, candidate) in known)
+
+
+def test_a_shared_sample_cannot_look_at_each_fact() -> None:
+    with pytest.raises(InputError, match="sampler: typed looks at each fact"):
+        build_mode(FitConfig(mode="sampled", sampler="typed"), random_facts(), ENTITIES, RELATIONS)
+
+
+def test_a_mode_names_its_losses() -> None:
+    with pytest.raises(InputError, match="loss: kvsall has no loss 'softmx'; did you mean 'softmax'"):
+        build_mode(FitConfig(mode="kvsall", loss="softmx"), random_facts(), ENTITIES, RELATIONS)
+
+
+def test_bernoulli_spares_the_side_with_many_answers() -> None:
+    facts = torch.tensor([[0, 0, tail] for tail in range(1, 7)] + [[7, 0, 8], [7, 0, 9]])
+    source = NEGATIVES["bernoulli"](with_inverses(facts, 1), 10)
+    tails_per_head, heads_per_tail = 8 / 2, 8 / 8
+    of_heads = 2 * tails_per_head / (tails_per_head + heads_per_tail)
+    assert source.weigh(torch.tensor([[1, 1, 0], [0, 0, 1]])).tolist() == pytest.approx([of_heads, 2 - of_heads])
+
+
+def test_typed_negatives_have_the_range_of_their_relation() -> None:
+    facts = torch.tensor([[0, 0, 1], [0, 0, 2], [3, 1, 4]])
+    draws = NEGATIVES["typed"](facts, 5).draw(facts, 200, torch.Generator().manual_seed(0))
+    assert set(draws[0].tolist()) == {1, 2}
+    assert set(draws[2].tolist()) == set(range(5))
 
 
 def test_degree_negatives_follow_the_degree() -> None:

@@ -1,0 +1,33 @@
+"""All known answers of a query, found by binary search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class AnswerIndex:
+    """All known answers of each distinct query: query `i` has `answers[starts[i]:starts[i + 1]]`."""
+
+    keys: np.ndarray
+    starts: np.ndarray
+    answers: np.ndarray
+    width: int = field(repr=False)
+
+    @classmethod
+    def build(cls, queries: np.ndarray, answers: np.ndarray) -> AnswerIndex:
+        width = int(queries[:, 1].max()) + 1
+        keys = queries[:, 0] * width + queries[:, 1]
+        order = np.argsort(keys, kind="stable")
+        distinct, starts = np.unique(keys[order], return_index=True)
+        return cls(distinct, np.append(starts, len(keys)), answers[order], width)
+
+    def pairs(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(query position, known answer) for all known answers of (Q, 2) queries that the index holds."""
+        place = np.searchsorted(self.keys, queries[:, 0] * self.width + queries[:, 1])
+        counts = self.starts[place + 1] - self.starts[place]
+        rows = np.repeat(np.arange(len(queries)), counts)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return rows, self.answers[np.repeat(self.starts[place], counts) + within]

@@ -1,0 +1,39 @@
+"""RESCAL: a full bilinear form for each relation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from kg.embedding.scorers.base import SCORERS, DotScorer
+from kg.embedding.scorers.grouping import by_relation
+
+
+@SCORERS.register("rescal")
+class RESCAL(DotScorer):
+    """RESCAL: f(h, r, t) = h^T M_r t, a matrix for each relation.
+
+    Expresses symmetric, antisymmetric and inverse relations and composition (a product of matrices). A relation's state
+    holds the rows of M_r: `dim`^2 numbers.
+
+    Source: Nickel et al. 2011, "A Three-Way Model for Collective Learning on Multi-Relational Data", section 3.
+
+        >>> import torch
+        >>> scorer = RESCAL(num_entities=5, num_relations=2, dim=8)
+        >>> scorer.score_tails(torch.tensor([0]), torch.tensor([1])).shape
+        torch.Size([1, 5])
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {"dim": 128, "init_std": 0.05, "optimizer": "adam", "lr": 0.001}
+
+    def __init__(self, num_entities: int, num_relations: int, dim: int = 128, **shared: Any) -> None:
+        super().__init__(num_entities, num_relations, dim, relation_width=dim**2, **shared)
+
+    def query(self, head: Tensor, relation: Tensor) -> Tensor:
+        matrix = relation.unflatten(-1, (self.entity_width, self.entity_width))
+        return (head[..., None, :] @ matrix)[..., 0, :]
+
+    def relate(self, head: Tensor, relations: Tensor, ids: Tensor) -> Tensor:
+        return by_relation(lambda rows, state: rows @ state.view(rows.shape[1], -1), head, relations, ids)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from pipelines.bench.embed import bench_embed
 from pipelines.bench.kg import bench_kg
 from pipelines.bench.large import bench_large
 
 app = typer.Typer(help="Measure KEPT beside its peers, side by side in one run.", no_args_is_help=True)
 app.command("kg")(bench_kg)
 app.command("kg-large")(bench_large)
+app.command("embed")(bench_embed)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import local
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -16,9 +16,25 @@ from kg.errors import InputError
 if TYPE_CHECKING:
     import torch_geometric.data
 
-    from kg.graph import KnowledgeGraph
+    from kg.arrays import Adjacency
 
 DIRECTIONS = ("both", "in", "out")
+
+
+class HasTriples(Protocol):
+    """What is sampled from: a `KnowledgeGraph`, or triples sorted by head with an index of both ends."""
+
+    @property
+    def triples(self) -> np.ndarray: ...
+
+    @property
+    def adjacency(self) -> Adjacency: ...
+
+    @property
+    def num_entities(self) -> int: ...
+
+    @property
+    def num_relations(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,7 @@ class NeighborSampler:
     """
 
     def __init__(
-        self, graph: KnowledgeGraph, fanouts: Sequence[int] = (15, 10), *, direction: str = "both", seed: int = 0
+        self, graph: HasTriples, fanouts: Sequence[int] = (15, 10), *, direction: str = "both", seed: int = 0
     ) -> None:
         if direction not in DIRECTIONS:
             raise InputError(f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}")

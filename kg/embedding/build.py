@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from kg.embedding.config import FitConfig
-from kg.embedding.encoders import ENCODERS
+from kg.embedding.encoders import ENCODERS, Encoder
 from kg.embedding.modes import MODES, Mode
-from kg.embedding.optim import Adagrad, Adam
+from kg.embedding.optim import RowAdagrad, RowAdam
 from kg.embedding.scorers import SCORERS, Scorer
 from kg.embedding.states import Edges, with_inverses
 from kg.errors import InputError, nearest
@@ -47,17 +47,26 @@ def build_mode(config: FitConfig, triples: np.ndarray, num_entities: int, num_re
 
 def build_optimizer(config: FitConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     """Adagrad or Adam at the config's learning rate, by rows where gradients are sparse."""
-    make = Adam if config.optimizer == "adam" else Adagrad
+    make = RowAdam if config.optimizer == "adam" else RowAdagrad
     return make(parameters, lr=config.lr)
 
 
 def check_options(part: type, options: dict[str, Any], group: str) -> None:
     """Options that a part does not take are the user's mistake."""
-    shared = {"self", "shared", "options", *inspect.signature(Scorer).parameters}
-    valid = set(inspect.signature(part).parameters) - shared
+    valid = options_of(part)
     for name in options:
         if name not in valid:
             raise InputError(f"{group}.{name}: {part.__name__} has no such option; {nearest(name, valid)}")
+
+
+def options_of(part: type) -> set[str]:
+    """The keywords of a scorer or an encoder that are its own, not those that every member is built with."""
+    base = Scorer if issubclass(part, Scorer) else Encoder
+    built_with = {"self", "dim", "shared", "options", "entity_width", "relation_width", "num_relations"}
+    if base is Scorer:
+        built_with |= set(inspect.signature(Scorer).parameters)
+    own = (cls for cls in part.__mro__ if issubclass(cls, base) and cls is not base)
+    return {name for cls in own for name in inspect.signature(cls.__init__).parameters} - built_with
 
 
 def pick_device(name: str) -> torch.device:

@@ -33,6 +33,9 @@ class FitConfig(BaseModel):
     scorer_options: dict[str, Any] = Field(default_factory=dict)
     encoder: str = "none"
     encoder_options: dict[str, Any] = Field(default_factory=dict)
+    fanouts: tuple[int, ...] | None = Field(
+        default=None, description="neighbours drawn at each hop instead of encoding the whole graph; -1 takes all"
+    )
     dim: int = Field(default=200, ge=1, description="real numbers of an entity")
     init_std: float = Field(default=0.1, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of a head's numbers dropped while training")
@@ -45,6 +48,10 @@ class FitConfig(BaseModel):
     minutes: float | None = Field(default=None, gt=0, description="stop after this much wall time")
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     lr: float = Field(default=0.1, gt=0)
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="of the products with all candidates while training; sums and vectors are float32",
+    )
     n3: float = Field(default=0.0, ge=0, description="weight of the nuclear 3-norm")
     l2: float = Field(default=0.0, ge=0, description="weight of the squared norm")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,7 +17,9 @@ import torch
 from kg.embedding.build import build_mode, build_optimizer, build_scorer, pick_device
 from kg.embedding.checkpoint import FitState, load_checkpoint, save_checkpoint
 from kg.embedding.config import FitConfig
+from kg.embedding.memory import freed_memory_kept
 from kg.embedding.modes import Mode
+from kg.embedding.neighborhoods import Neighborhoods, SampledStates, check_fanouts
 from kg.embedding.ranking import rank
 from kg.embedding.scorers import Scorer
 from kg.embedding.seeding import mixed, seeded
@@ -39,6 +43,7 @@ class FitResult:
     best_epoch: int
 
 
+@freed_memory_kept()
 def fit(
     triples: np.ndarray,
     num_entities: int,
@@ -83,6 +88,7 @@ def fit(
         model = build_scorer(config, num_entities, num_relations, triples).to(pick_device(config.device))
     mode = build_mode(config, triples, num_entities, num_relations)
     optimizer = build_optimizer(config, list(model.parameters()))
+    read = reader_of_states(model, config, triples)
     state = FitState(fingerprint(triples, num_entities, num_relations, config))
     if resume and checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint, model, optimizer, state.identity)
@@ -92,7 +98,8 @@ def fit(
         while not (stopped := reason_to_stop(state, config)):
             started = time.monotonic()
             left = seconds_left(state, config)
-            row = run_epoch(model, mode, optimizer, config, state.epoch, state.step, states=model.states, seconds=left)
+            states = functools.partial(read, state.epoch)
+            row = run_epoch(model, mode, optimizer, config, state.epoch, state.step, states=states, seconds=left)
             state.epoch, state.step = state.epoch + 1, int(row["step"])
             is_last = state.epoch == config.epochs or time.monotonic() - started >= left
             if valid is not None and (is_last or state.epoch % config.valid_every == 0):
@@ -112,6 +119,15 @@ def fit(
     if state.best:
         model.load_state_dict(state.best)
     return FitResult(model.eval(), state.history, stopped, state.best_epoch if state.best else state.epoch)
+
+
+def reader_of_states(model: Scorer, config: FitConfig, triples: np.ndarray) -> Callable[[int], States]:
+    """Epoch -> what a mode reads states from: the whole graph, or the neighbourhoods of what is asked for."""
+    if config.fanouts is None:
+        return lambda epoch: model.states()
+    check_fanouts(config.fanouts, config.mode, model.encoder.hops)
+    around = Neighborhoods(triples, model.num_entities, model.num_relations, config.fanouts, config.seed)
+    return lambda epoch: cast(States, SampledStates(model, around, epoch))
 
 
 def reason_to_stop(state: FitState, config: FitConfig) -> str:

@@ -8,9 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kg.embedding.products import factor_gradients, product, row_blocks
+
 
 def one_vs_all_cross_entropy(
-    left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, weights: Tensor | None = None
+    left: Tensor,
+    right: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    weights: Tensor | None = None,
+    *,
+    half: bool = False,
 ) -> Tensor:
     """Cross-entropy of the full softmax, for queries with several true answers each:
 
@@ -25,6 +33,7 @@ def one_vs_all_cross_entropy(
         right: (C, Q) candidates.
         rows, columns: (P,) positions of the true pairs; every row has at least one.
         weights: (B,) of queries, constants; 1 where absent.
+        half: round what is multiplied to bfloat16; sums stay as they are.
 
     Returns:
         The sum over the P pairs, a scalar; differentiable once.
@@ -35,35 +44,42 @@ def one_vs_all_cross_entropy(
         >>> round(one_vs_all_cross_entropy(query, candidates, first, first).item(), 4)
         1.3863
     """
-    loss: Tensor = _OneVsAll.apply(left, right, rows, columns, weights)
+    loss: Tensor = _OneVsAll.apply(left, right, rows, columns, weights, half)
     return loss
 
 
 class _OneVsAll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, weights: Tensor | None) -> Tensor:
-        logits = left @ right.T
+    def forward(
+        ctx: Any, left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, weights: Tensor | None, half: bool
+    ) -> Tensor:
+        logits = product(left, right, half=half)
         each = torch.ones_like(rows, dtype=logits.dtype) if weights is None else weights[rows]
         answers = torch.zeros(len(left), dtype=logits.dtype, device=left.device).index_add_(0, rows, each)
         positive = logits[rows, columns]
-        peak = logits.amax(1, keepdim=True)
-        total = logits.sub_(peak).exp_().sum(1, keepdim=True)
-        loss = (answers * (total.log() + peak).squeeze(1)).sum() - (each * positive).sum()
-        gradient = logits.mul_(answers[:, None] / total)
-        gradient.index_put_((rows, columns), -each, accumulate=True)
+        gradient = torch.empty_like(logits, dtype=torch.bfloat16) if half else logits
+        normalizer = torch.empty_like(answers)
+        for block in row_blocks(logits):
+            part = logits[block]
+            peak = part.amax(1, keepdim=True)
+            total = part.sub_(peak).exp_().sum(1, keepdim=True)
+            normalizer[block] = (total.log() + peak).squeeze(1)
+            torch.mul(part, answers[block, None] / total, out=part)
+            if half:
+                gradient[block] = part
+        gradient.index_put_((rows, columns), -each.to(gradient.dtype), accumulate=True)
         ctx.save_for_backward(gradient, left, right)
-        return loss
+        return (answers * normalizer).sum() - (each * positive).sum()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
-        return _factors(ctx.saved_tensors, outer)
+        return *_factors(ctx.saved_tensors, outer), None, None, None, None
 
 
-def _factors(saved: tuple[Tensor, Tensor, Tensor], outer: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradients of two factors from that of their product, and of what is no tensor to learn."""
-    gradient, left, right = saved
-    return (gradient @ right).mul_(outer), (gradient.T @ left).mul_(outer), None, None, None
+def _factors(saved: tuple[Tensor, Tensor, Tensor], outer: Tensor) -> tuple[Tensor, Tensor]:
+    to_left, to_right = factor_gradients(*saved)
+    return to_left.mul_(outer), to_right.mul_(outer)
 
 
 def grouped_cross_entropy(scores: Tensor, rows: Tensor, columns: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -72,7 +88,9 @@ def grouped_cross_entropy(scores: Tensor, rows: Tensor, columns: Tensor, weights
     return each.sum() if weights is None else (each * weights[rows]).sum()
 
 
-def one_vs_all_binary(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, smoothing: float = 0.0) -> Tensor:
+def one_vs_all_binary(
+    left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, smoothing: float = 0.0, *, half: bool = False
+) -> Tensor:
     """Binary cross-entropy of every candidate of every query:
 
         L = sum_(i, c)  softplus(s_ic) - y_ic s_ic,   s = left @ right.T,  y = (1 - smoothing) [true] + smoothing / C
@@ -85,19 +103,25 @@ def one_vs_all_binary(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor
         >>> round(one_vs_all_binary(query, candidates, first, first).item(), 4)
         2.7726
     """
-    loss: Tensor = _OneVsAllBinary.apply(left, right, rows, columns, smoothing)
+    loss: Tensor = _OneVsAllBinary.apply(left, right, rows, columns, smoothing, half)
     return loss
 
 
 class _OneVsAllBinary(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, smoothing: float) -> Tensor:
-        logits = left @ right.T
+    def forward(
+        ctx: Any, left: Tensor, right: Tensor, rows: Tensor, columns: Tensor, smoothing: float, half: bool
+    ) -> Tensor:
+        logits = product(left, right, half=half)
         target = smoothing / len(right)
-        loss = functional.softplus(logits).sum() - (1 - smoothing) * logits[rows, columns].sum()
-        if smoothing:
-            loss -= target * logits.sum()
-        gradient = logits.sigmoid_().sub_(target)
+        loss = -(1 - smoothing) * logits[rows, columns].sum()
+        gradient = torch.empty_like(logits, dtype=torch.bfloat16) if half else logits
+        for block in row_blocks(logits):
+            part = logits[block]
+            loss += functional.softplus(part).sum() - target * part.sum()
+            part.sigmoid_().sub_(target)
+            if half:
+                gradient[block] = part
         gradient[rows, columns] -= 1 - smoothing
         ctx.save_for_backward(gradient, left, right)
         return loss
@@ -105,7 +129,7 @@ class _OneVsAllBinary(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
-        return _factors(ctx.saved_tensors, outer)
+        return *_factors(ctx.saved_tensors, outer), None, None, None, None
 
 
 def grouped_binary(scores: Tensor, rows: Tensor, columns: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -115,7 +139,14 @@ def grouped_binary(scores: Tensor, rows: Tensor, columns: Tensor, smoothing: flo
 
 
 def sampled_cross_entropy(
-    left: Tensor, right: Tensor, own: Tensor, offset: Tensor, rows: Tensor, columns: Tensor
+    left: Tensor,
+    right: Tensor,
+    own: Tensor,
+    offset: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    *,
+    half: bool = False,
 ) -> Tensor:
     """Cross-entropy of a softmax over the true answer and a sample of candidates, shared by all queries:
 
@@ -139,31 +170,37 @@ def sampled_cross_entropy(
         >>> round(sampled_cross_entropy(zero, torch.zeros(3, 3), zero[0, :1], torch.zeros(3), none, none).item(), 4)
         1.3863
     """
-    loss: Tensor = _Sampled.apply(left, right, own, offset, rows, columns)
+    loss: Tensor = _Sampled.apply(left, right, own, offset, rows, columns, half)
     return loss
 
 
 class _Sampled(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, left: Tensor, right: Tensor, own: Tensor, offset: Tensor, rows: Tensor, columns: Tensor
+        ctx: Any, left: Tensor, right: Tensor, own: Tensor, offset: Tensor, rows: Tensor, columns: Tensor, half: bool
     ) -> Tensor:
-        logits = torch.addmm(offset, left, right.T)
+        logits = product(left, right, half=half)
         logits[rows, columns] = -torch.inf
-        peak = torch.maximum(logits.amax(1), own)
-        truth = (own - peak).exp_()
-        total = logits.sub_(peak[:, None]).exp_().sum(1).add_(truth)
-        loss = (total.log() + peak - own).sum()
-        gradient = logits.div_(total[:, None])
-        ctx.save_for_backward(gradient, left, right, truth.div_(total).sub_(1))
-        return loss
+        gradient = torch.empty_like(logits, dtype=torch.bfloat16) if half else logits
+        normalizer, truth = torch.empty_like(own), torch.empty_like(own)
+        for block in row_blocks(logits):
+            part = logits[block].add_(offset)
+            peak = torch.maximum(part.amax(1), own[block])
+            share = (own[block] - peak).exp_()
+            total = part.sub_(peak[:, None]).exp_().sum(1).add_(share)
+            normalizer[block] = total.log() + peak
+            truth[block] = share / total
+            torch.div(part, total[:, None], out=part)
+            if half:
+                gradient[block] = part
+        ctx.save_for_backward(gradient, left, right, truth.sub_(1))
+        return (normalizer - own).sum()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
-        gradient, left, right, of_own = ctx.saved_tensors
-        to_left, to_right = (gradient @ right).mul_(outer), (gradient.T @ left).mul_(outer)
-        return to_left, to_right, of_own * outer, None, None, None
+        *saved, of_own = ctx.saved_tensors
+        return *_factors(tuple(saved), outer), of_own * outer, None, None, None, None
 
 
 def sampled_scores_cross_entropy(scores: Tensor, own: Tensor, offset: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -118,6 +118,53 @@ class _ComposedSum(torch.autograd.Function):
         return to_states, to_relations, None, None, None
 
 
+def attended_sum(states: Tensor, relations: Tensor, edges: Edges, weights: Tensor) -> Tensor:
+    """out[i] = sum over edges (j, r, i) of weights * (states[j] + relations[r]); weights (E,) are learned too.
+
+    Chunks of edges are recomputed in the backward, as in `composed_sum`.
+    """
+    summed: Tensor = _AttendedSum.apply(states, relations, edges, weights)
+    return summed
+
+
+class _AttendedSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, relations: Tensor, edges: Edges, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(states, relations, weights)
+        ctx.edges, ctx.types = edges, edges.relations
+        summed = torch.zeros_like(states)
+        for source, target, types, weight in _chunks(edges, ctx.types, weights):
+            summed.index_add_(0, target, weight * (states[source] + relations[types]))
+        return summed
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        states, relations, weights = ctx.saved_tensors
+        to_states, to_relations = torch.zeros_like(states), torch.zeros_like(relations)
+        to_weights: list[Tensor] = []
+        for source, target, types, weight in _chunks(ctx.edges, ctx.types, weights):
+            arriving = outer[target]
+            to_weights.append((arriving * (states[source] + relations[types])).sum(1))
+            arriving = arriving * weight
+            to_states.index_add_(0, source, arriving)
+            to_relations.index_add_(0, types, arriving)
+        return to_states, to_relations, None, torch.cat(to_weights) if to_weights else torch.zeros_like(weights)
+
+
+def softmax_into(scores: Tensor, target: Tensor, num_entities: int) -> Tensor:
+    """(E, H) scores -> weights that sum to 1 over the edges into each entity.
+
+    >>> softmax_into(torch.zeros(3, 1), torch.tensor([0, 0, 1]), 2).flatten().tolist()
+    [0.5, 0.5, 1.0]
+    """
+    place = target[:, None].expand_as(scores)
+    peak = scores.new_full((num_entities, scores.shape[1]), -torch.inf)
+    peak = peak.scatter_reduce(0, place, scores.detach(), "amax")
+    raised = (scores - peak[target]).exp()
+    return raised / torch.zeros_like(peak).index_add(0, target, raised)[target]
+
+
 def _chunks(edges: Edges, types: Tensor, norm: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """(source, target, relation, weight as a column) of at most CHUNK edges at a time."""
     columns = edges.source, edges.target, types, norm[:, None]
@@ -132,7 +179,23 @@ def mean_norm(edges: Edges, num_entities: int) -> Tensor:
 
 
 def symmetric_norm(edges: Edges, num_entities: int) -> Tensor:
-    """(E,) weights 1 / sqrt(outgoing degree of the source * incoming degree of the target), over the given edges."""
-    outgoing = torch.bincount(edges.source, minlength=num_entities)
-    incoming = torch.bincount(edges.target, minlength=num_entities)
-    return (outgoing[edges.source] * incoming[edges.target]).to(torch.get_default_dtype()).rsqrt()
+    """(E,) weights 1 / sqrt(d_source d_target): degrees among the facts, or the inverse facts, that the edge is of."""
+    is_fact = (edges.relations < (len(edges.offsets) - 1) // 2).long()
+    if edges.degrees is None:
+        leaving, arriving = (
+            torch.bincount(2 * ends + is_fact, minlength=2 * num_entities).view(-1, 2)
+            for ends in (edges.source, edges.target)
+        )
+    else:
+        leaving, arriving = edges.degrees.flip(1), edges.degrees  # an inverse fact leaves the tail of its fact
+    product = leaving[edges.source, is_fact] * arriving[edges.target, is_fact]
+    return product.to(torch.get_default_dtype()).rsqrt()
+
+
+def undirected_norm(edges: Edges, index: Tensor, num_entities: int, *, loops: int) -> Tensor:
+    """(E,) weights 1 / sqrt(d_source d_target) of edges (2, E); d counts facts either way, plus `loops`."""
+    if edges.degrees is None:
+        either = torch.bincount(edges.target, minlength=num_entities) + loops
+    else:
+        either = edges.degrees.sum(1) + loops
+    return (either[index[0]] * either[index[1]]).to(torch.get_default_dtype()).rsqrt()

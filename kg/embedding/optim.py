@@ -50,14 +50,14 @@ class RowSparse(torch.optim.Optimizer):
         """A step of some rows."""
 
 
-class Adagrad(RowSparse):
+class RowAdagrad(RowSparse):
     """Adagrad: G += g^2, x -= lr * g / (sqrt(G) + eps). The same numbers as `torch.optim.Adagrad`.
 
     Source: Duchi et al. 2011, "Adaptive Subgradient Methods".
 
         >>> table = torch.nn.Parameter(torch.zeros(3, 2))
         >>> gather(table, torch.tensor([1])).sum().backward()
-        >>> Adagrad([table], lr=0.1).step()
+        >>> RowAdagrad([table], lr=0.1).step()
         >>> table.tolist()[0] == table.tolist()[2] == [0.0, 0.0]
         True
     """
@@ -91,14 +91,14 @@ class Adagrad(RowSparse):
         parameter.index_add_(0, rows, gradient / (total.sqrt() + group["eps"]), alpha=-group["lr"])
 
 
-class Adam(RowSparse):
+class RowAdam(RowSparse):
     """Adam; a sparse gradient moves the moments of its rows only, as `torch.optim.SparseAdam` does.
 
     Source: Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", algorithm 1.
 
         >>> table = torch.nn.Parameter(torch.zeros(3, 2))
         >>> gather(table, torch.tensor([1])).sum().backward()
-        >>> Adam([table], lr=0.1).step()
+        >>> RowAdam([table], lr=0.1).step()
         >>> round(table[1, 0].item(), 3), table[0, 0].item()
         (-0.1, 0.0)
     """

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kg.embedding.answers import AnswerIndex
+from kg.embedding.memory import freed_memory_kept
 from kg.embedding.scorers import Scorer
 from kg.embedding.states import States
 from kg.errors import InputError, nearest
@@ -90,6 +91,7 @@ class Ranks:
         return Ranks(self.triples[rows], self.optimistic[rows], self.pessimistic[rows], self.num_candidates)
 
 
+@freed_memory_kept()
 @torch.no_grad()
 def rank(model: Scorer, test: np.ndarray, known: np.ndarray, *, chunk: int | None = None) -> Ranks:
     """Rank the true head and the true tail of each test fact among all entities, other true answers taken out.

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kg.embedding.optim import gather
+
 
 class States(NamedTuple):
     """Entities and relations as a scorer sees them, after the encoder.
@@ -20,12 +22,21 @@ class States(NamedTuple):
     relations: Tensor
     terms: tuple[Tensor, ...] = ()
 
+    def at(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """The states of some entities, (len(ids), entity width), and of all relations.
+
+        Where entities are free vectors, the gradient is sparse.
+        """
+        return gather(self.entities, ids), self.relations
+
 
 class Edges(NamedTuple):
     """The graph along which messages flow: every fact once in each direction, sorted by relation.
 
     `source`, `target` are (E,) entity ids, `offsets` (2R + 1,) bounds the edges of each relation, so that relation `r`
-    owns `source[offsets[r]:offsets[r + 1]]`. A fact (h, r, t) sends h to t under `r` and t to h under `r + R`.
+    owns `source[offsets[r]:offsets[r + 1]]`. A fact (h, r, t) sends h to t under `r` and t to h under `r + R`. Where
+    these edges are a part of a larger graph, `degrees` (N, 2) tells in how many facts of it each entity is head and
+    tail.
 
         >>> edges = Edges.from_triples(np.array([[0, 0, 1], [2, 0, 1]]), num_relations=1)
         >>> edges.source.tolist(), edges.target.tolist(), edges.offsets.tolist()
@@ -35,6 +46,7 @@ class Edges(NamedTuple):
     source: Tensor
     target: Tensor
     offsets: Tensor
+    degrees: Tensor | None = None
 
     @classmethod
     def from_triples(cls, triples: np.ndarray, num_relations: int) -> Edges:
@@ -52,12 +64,12 @@ class Edges(NamedTuple):
 
     def dropped(self, share: float) -> Edges:
         """A random `1 - share` of the edges (R-GCN's edge dropout)."""
-        return self.only(torch.rand(len(self.source), device=self.source.device) >= share)
+        return self._replace(degrees=None).only(torch.rand(len(self.source), device=self.source.device) >= share)
 
     def only(self, kept: Tensor) -> Edges:
         """The edges that a mask (E,) keeps."""
         counts = torch.bincount(self.relations[kept], minlength=len(self.offsets) - 1)
-        return Edges(self.source[kept], self.target[kept], _bounds(counts))
+        return Edges(self.source[kept], self.target[kept], _bounds(counts), self.degrees)
 
     def halves(self) -> tuple[Edges, Edges]:
         """The facts as they stand, and their inverses; both over all 2R relations."""

@@ -20,7 +20,7 @@ class Encoder(nn.Module, ABC):
 
     A member's constructor takes the widths that the scorer reads, `entity_width` and `relation_width`, the number of
     relations with inverses, and its own options. It sets `entity_features` and `relation_features`, the widths that it
-    reads itself.
+    reads itself. It says how many hops away from an entity its state looks.
 
     Permuting the entity ids of edges and features permutes the entity states in the same way and leaves the relation
     states alone.
@@ -32,8 +32,9 @@ class Encoder(nn.Module, ABC):
     entity_features: int
     relation_features: int
 
-    def __init__(self, *, edge_dropout: float = 0.0) -> None:
+    def __init__(self, *, hops: int = 0, edge_dropout: float = 0.0) -> None:
         super().__init__()
+        self.hops = hops
         self.edge_dropout = edge_dropout
 
     def forward(self, edges: Edges, entities: Tensor, relations: Tensor) -> States:

@@ -54,7 +54,7 @@ class CompGCN(Encoder):
             raise InputError(
                 f"encoder_options.composition: nothing is called {composition!r}; {nearest(composition, COMPOSITIONS)}"
             )
-        super().__init__(edge_dropout=edge_dropout)
+        super().__init__(hops=layers, edge_dropout=edge_dropout)
         self.entity_features = self.relation_features = entity_width
         self.layers = nn.ModuleList(CompGCNLayer(entity_width, composition, dropout) for _ in range(layers))
         self.bridge = nn.Identity() if relation_width == entity_width else nn.Linear(entity_width, relation_width)

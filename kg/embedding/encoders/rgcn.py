@@ -46,7 +46,7 @@ class RGCN(Encoder):
         dropout: float = 0.0,
         edge_dropout: float = 0.0,
     ) -> None:
-        super().__init__(edge_dropout=edge_dropout)
+        super().__init__(hops=layers, edge_dropout=edge_dropout)
         self.entity_features, self.relation_features = entity_width, relation_width
         self.layers = nn.ModuleList(RGCNLayer(entity_width, entity_width, num_relations, bases) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)

@@ -37,6 +37,7 @@ class Mode(ABC, Generic[Batch]):
         if config.loss is not None and config.loss not in self.losses:
             raise InputError(f"loss: {config.mode} has no loss {config.loss!r}; {nearest(config.loss, self.losses)}")
         self.triples, self.num_entities, self.config = triples, num_entities, config
+        self.half = config.precision == "bfloat16"
 
     @property
     @abstractmethod

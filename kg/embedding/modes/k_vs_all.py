@@ -28,8 +28,10 @@ class KVsAll(OneVsAll):
 
     def from_product(self, left: Tensor, right: Tensor, batch: Queries, answers: Tensor) -> Tensor:
         if self.config.loss == "softmax":
-            return one_vs_all_cross_entropy(left, right, batch.rows, batch.tails, 1 / answers.to(left.dtype))
-        return one_vs_all_binary(left, right, batch.rows, batch.tails, self.config.label_smoothing)
+            return one_vs_all_cross_entropy(
+                left, right, batch.rows, batch.tails, 1 / answers.to(left.dtype), half=self.half
+            )
+        return one_vs_all_binary(left, right, batch.rows, batch.tails, self.config.label_smoothing, half=self.half)
 
     def from_scores(self, scores: Tensor, batch: Queries, answers: Tensor) -> Tensor:
         if self.config.loss == "softmax":

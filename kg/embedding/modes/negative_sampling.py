@@ -12,7 +12,6 @@ from kg.embedding.config import FitConfig
 from kg.embedding.contrast import margin_ranking, negative_softmax, self_adversarial
 from kg.embedding.modes.base import MODES, Mode, occurring
 from kg.embedding.negatives import NEGATIVES, KnownFacts
-from kg.embedding.optim import gather
 from kg.embedding.scorers import Scorer
 from kg.embedding.states import States
 
@@ -55,10 +54,12 @@ class NegativeSampling(Mode[Corrupted]):
 
     def loss(self, scorer: Scorer, states: States, batch: Corrupted) -> Tensor:
         head, relation, tail = batch.facts.unbind(1)
-        heads, tails = gather(states.entities, torch.cat([head, tail])).chunk(2)
-        query = scorer.ask(heads, states.relations, relation)
+        asked = torch.cat([head, tail, batch.tails.flatten()])
+        rows, relations = states.at(asked)
+        heads, tails, corrupted = rows.split([len(head), len(tail), batch.tails.numel()])
+        query = scorer.ask(heads, relations, relation)
         positive = scorer.match(query, tails)
-        negative = scorer.match(query[:, None, :], gather(states.entities, batch.tails))
+        negative = scorer.match(query[:, None, :], corrupted.unflatten(0, batch.tails.shape))
         negative = negative.masked_fill(batch.is_known, -torch.inf)
         weights = self.sampler.weigh(batch.facts)
         config = self.config
@@ -70,5 +71,5 @@ class NegativeSampling(Mode[Corrupted]):
             fit = self_adversarial(
                 positive, negative, margin=config.margin, temperature=config.temperature, facts=weights
             )
-        relations = occurring(states.relations, relation)
-        return (fit + self.penalty(scorer, (heads, None), relations, (tails, None))) / len(head)
+        penalty = self.penalty(scorer, (heads, None), occurring(relations, relation), (tails, None))
+        return (fit + penalty) / len(head)

@@ -74,7 +74,7 @@ class OneVsAll(Mode[Queries]):
 
     def from_product(self, left: Tensor, right: Tensor, batch: Queries, answers: Tensor) -> Tensor:
         """The loss of a batch, summed over its facts, from the factors of its scores."""
-        return one_vs_all_cross_entropy(left, right, batch.rows, batch.tails)
+        return one_vs_all_cross_entropy(left, right, batch.rows, batch.tails, half=self.half)
 
     def from_scores(self, scores: Tensor, batch: Queries, answers: Tensor) -> Tensor:
         """The same from the scores (B, N)."""

@@ -13,7 +13,6 @@ from kg.embedding.config import FitConfig
 from kg.embedding.losses import sampled_cross_entropy, sampled_scores_cross_entropy
 from kg.embedding.modes.base import MODES, Mode, occurring
 from kg.embedding.negatives import NEGATIVES
-from kg.embedding.optim import gather
 from kg.embedding.scorers import Scorer
 from kg.embedding.states import States
 
@@ -69,16 +68,16 @@ class SampledSoftmax(Mode[Shared]):
     def loss(self, scorer: Scorer, states: States, batch: Shared) -> Tensor:
         head, relation, tail = batch.facts.unbind(1)
         parts = [len(head), len(tail), len(batch.candidates)]
-        rows = gather(states.entities, torch.cat([head, tail, batch.candidates]))
+        rows, relations = states.at(torch.cat([head, tail, batch.candidates]))
         heads, tails, candidates = rows.split(parts)
-        query = scorer.ask(heads, states.relations, relation)
+        query = scorer.ask(heads, relations, relation)
         own = scorer.match(query, tails)
         offset = batch.offset.to(own.dtype)
         product = scorer.as_product(query, candidates)
         if product is not None:
-            fit = sampled_cross_entropy(*product, own, offset, batch.rows, batch.columns)
+            fit = sampled_cross_entropy(*product, own, offset, batch.rows, batch.columns, half=self.half)
         else:
             scores = scorer.compare(query, candidates)
             fit = sampled_scores_cross_entropy(scores, own, offset, batch.rows, batch.columns)
-        relations = occurring(states.relations, relation)
-        return (fit + self.penalty(scorer, (heads, None), relations, (tails, None))) / len(head)
+        penalty = self.penalty(scorer, (heads, None), occurring(relations, relation), (tails, None))
+        return (fit + penalty) / len(head)

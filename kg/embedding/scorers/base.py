@@ -77,8 +77,8 @@ class Scorer(nn.Module, ABC):
         self.relations = nn.Parameter(torch.empty(2 * num_relations, self.encoder.relation_features))
         no_edges = torch.zeros(0, dtype=torch.long)
         edges = edges or Edges(no_edges, no_edges, torch.zeros(2 * num_relations + 1, dtype=torch.long))
-        for name, tensor in edges._asdict().items():
-            self.register_buffer(name, tensor, persistent=False)
+        for name in ("source", "target", "offsets"):
+            self.register_buffer(name, getattr(edges, name), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -124,8 +124,11 @@ class Scorer(nn.Module, ABC):
 
     def states(self) -> States:
         """Entity and relation states from the encoder; pass them on where several scores are asked for."""
-        edges = Edges(self.source, self.target, self.offsets)
-        encoded: States = self.encoder(edges, self.entities, self.relations)
+        return self.encode(Edges(self.source, self.target, self.offsets), self.entities)
+
+    def encode(self, edges: Edges, entities: Tensor) -> States:
+        """States from the edges between some entities, and their rows of `entities`."""
+        encoded: States = self.encoder(edges, entities, self.relations)
         return encoded
 
     def inverse(self, relation: Tensor) -> Tensor:

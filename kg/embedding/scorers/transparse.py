@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kg.embedding.scorers.base import SCORERS
 from kg.embedding.scorers.transr import TransR
-from kg.embedding.states import States
+from kg.embedding.states import Edges, States
 from kg.errors import InputError
 
 
@@ -49,6 +49,6 @@ class TranSparse(TransR):
         self.mask: Tensor
         self.register_buffer("mask", mask, persistent=False)
 
-    def states(self) -> States:
-        states = super().states()
+    def encode(self, edges: Edges, entities: Tensor) -> States:
+        states = super().encode(edges, entities)
         return states._replace(relations=states.relations * self.mask)

@@ -14,6 +14,7 @@ from torch import Tensor
 from kg.embedding import ENCODERS, MODES, SCORERS, Edges, Encoder, FitConfig, Scorer, fit, rank
 from kg.embedding.build import build_mode, build_scorer
 from kg.embedding.negatives import NEGATIVES
+from kg.embedding.neighborhoods import Neighborhoods
 from kg.embedding.seeding import seeded
 from kg.embedding.states import with_inverses
 from tests.contracts import Contract
@@ -205,13 +206,27 @@ class EncoderContract(Contract):
         empty = Edges.from_triples(np.empty((0, 3), int), RELATIONS)
         assert encoder(empty, entities, relations).entities.isfinite().all()
 
+    def test_complete_neighborhoods_give_the_states_of_the_whole_graph(self) -> None:
+        encoder = self.make()
+        facts = random_facts(14, seed=3)
+        generator = torch.Generator().manual_seed(1)
+        entities = torch.randn(ENTITIES, encoder.entity_features, generator=generator, dtype=torch.float64)
+        relations = torch.randn(2 * RELATIONS, encoder.relation_features, generator=generator, dtype=torch.float64)
+        whole = encoder(Edges.from_triples(facts, RELATIONS), entities, relations)
+        around = Neighborhoods(facts, ENTITIES, RELATIONS, (-1,) * encoder.hops)
+        for ids in ([0], [3, 1], list(range(ENTITIES))):
+            nodes, seeds, edges = around.around(np.array(ids))
+            part = encoder(edges, entities[nodes], relations)
+            torch.testing.assert_close(part.entities[seeds], whole.entities[ids], rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(part.relations, whole.relations, rtol=1e-9, atol=1e-12)
+
     def test_it_learns_under_a_scorer(self) -> None:
-        facts = random_facts()
+        row = STRUCTURES["composition"]()
         config = FitConfig(
             scorer="distmult", encoder=self.member, encoder_options=dict(self.options), dim=16, epochs=60, batch=16,
-            optimizer="adam", lr=0.02,
+            optimizer="adam", lr=0.02, n3=0.0,
         )  # fmt: skip
-        result = fit(facts, ENTITIES, RELATIONS, config)
+        result = fit(row.train, row.num_entities, row.num_relations, config)
         assert result.history[-1]["loss"] < 0.6 * result.history[0]["loss"]
 
 

@@ -32,7 +32,7 @@ def test_a_config_survives_json() -> None:
         (["lr=-1"], "lr = -1: .*greater than 0"),
         (["dim=many"], "dim = 'many': .*integer"),
         (["scorer=complx"], "no scorer is called 'complx'; did you mean 'complex'"),
-        (["encoder=gcn"], "no encoder is called 'gcn'; did you mean"),
+        (["encoder=gnc"], "no encoder is called 'gnc'; did you mean"),
         (["optimizer=sgd"], "optimizer = 'sgd'"),
         (["dim=[1"], r"--set dim=\[1: the value cannot be read"),
         (["dim"], "--set dim: expected KEY=VALUE"),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kg.embedding.checkpoint import flatten, restore
-from kg.embedding.optim import Adagrad, Adam, gather
+from kg.embedding.optim import RowAdagrad, RowAdam, gather
 
 
 def trajectory(make: Any, sparse: bool, steps: int = 5, **settings: Any) -> Tensor:
@@ -28,19 +28,19 @@ def trajectory(make: Any, sparse: bool, steps: int = 5, **settings: Any) -> Tens
 
 @pytest.mark.parametrize("sparse", [True, False])
 def test_adagrad_is_torchs(sparse: bool) -> None:
-    torch.testing.assert_close(trajectory(Adagrad, sparse), trajectory(torch.optim.Adagrad, sparse))
+    torch.testing.assert_close(trajectory(RowAdagrad, sparse), trajectory(torch.optim.Adagrad, sparse))
 
 
 def test_sparse_adagrad_is_dense_adagrad() -> None:
-    torch.testing.assert_close(trajectory(Adagrad, True), trajectory(Adagrad, False))
+    torch.testing.assert_close(trajectory(RowAdagrad, True), trajectory(RowAdagrad, False))
 
 
 def test_adam_is_torchs() -> None:
-    torch.testing.assert_close(trajectory(Adam, False), trajectory(torch.optim.Adam, False))
-    torch.testing.assert_close(trajectory(Adam, True), trajectory(torch.optim.SparseAdam, True))
+    torch.testing.assert_close(trajectory(RowAdam, False), trajectory(torch.optim.Adam, False))
+    torch.testing.assert_close(trajectory(RowAdam, True), trajectory(torch.optim.SparseAdam, True))
 
 
-@pytest.mark.parametrize("make", [Adagrad, Adam])
+@pytest.mark.parametrize("make", [RowAdagrad, RowAdam])
 def test_a_sparse_step_moves_only_its_rows(make: Any) -> None:
     table = nn.Parameter(torch.ones(5, 2))
     optimizer = make([table], lr=0.1)
@@ -56,7 +56,7 @@ def test_gather_of_computed_rows_is_dense() -> None:
     assert not table.grad.is_sparse
 
 
-@pytest.mark.parametrize("make", [Adagrad, Adam])
+@pytest.mark.parametrize("make", [RowAdagrad, RowAdam])
 def test_a_state_survives_flattening(make: Any) -> None:
     def halves(restored: bool) -> Tensor:
         table = nn.Parameter(torch.ones(2, 2))

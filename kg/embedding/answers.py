@@ -18,16 +18,21 @@ class AnswerIndex:
 
     @classmethod
     def build(cls, queries: np.ndarray, answers: np.ndarray) -> AnswerIndex:
-        width = int(queries[:, 1].max()) + 1
-        keys = queries[:, 0] * width + queries[:, 1]
-        order = np.argsort(keys, kind="stable")
-        distinct, starts = np.unique(keys[order], return_index=True)
-        return cls(distinct, np.append(starts, len(keys)), answers[order], width)
+        width, span = int(queries[:, 1].max()) + 1, int(answers.max()) + 1
+        pairs = np.unique((queries[:, 0] * width + queries[:, 1]) * span + answers)
+        keys, starts = np.unique(pairs // span, return_index=True)
+        return cls(keys, np.append(starts, len(pairs)), pairs % span, width)
+
+    def counts(self, queries: np.ndarray) -> np.ndarray:
+        """How many known answers each of (Q, 2) queries has that the index holds."""
+        place = np.searchsorted(self.keys, queries[:, 0] * self.width + queries[:, 1])
+        counts: np.ndarray = self.starts[place + 1] - self.starts[place]
+        return counts
 
     def pairs(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(query position, known answer) for all known answers of (Q, 2) queries that the index holds."""
+        counts = self.counts(queries)
         place = np.searchsorted(self.keys, queries[:, 0] * self.width + queries[:, 1])
-        counts = self.starts[place + 1] - self.starts[place]
         rows = np.repeat(np.arange(len(queries)), counts)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         return rows, self.answers[np.repeat(self.starts[place], counts) + within]

@@ -22,7 +22,7 @@ def relational_sum(states: Tensor, weights: Tensor, edges: Edges, norm: Tensor) 
 
     Args:
         states: (N, d).
-        weights: (2R, d, d').
+        weights: (2R, d, d'), or (2R, B, d / B, d' / B) for matrices of B blocks along the diagonal.
         edges: the graph.
         norm: (E,) weights of edges, taken as constants.
 
@@ -38,10 +38,10 @@ class _RelationalSum(torch.autograd.Function):
     def forward(ctx: Any, states: Tensor, weights: Tensor, edges: Edges, norm: Tensor) -> Tensor:
         ctx.save_for_backward(states, weights, norm)
         ctx.edges = edges
-        summed = states.new_zeros(len(states), weights.shape[2])
+        summed = states.new_zeros(len(states), weights[0, ..., 0, :].numel())
         for relation, part in _pieces(edges):
             gathered = states[edges.source[part]] * norm[part, None]
-            summed.index_add_(0, edges.target[part], gathered @ weights[relation])
+            summed.index_add_(0, edges.target[part], _mapped(gathered, weights[relation]))
         return summed
 
     @staticmethod
@@ -52,9 +52,25 @@ class _RelationalSum(torch.autograd.Function):
         for relation, part in _pieces(ctx.edges):
             source = ctx.edges.source[part]
             arriving = outer[ctx.edges.target[part]] * norm[part, None]
-            weight_gradient[relation].addmm_(states[source].T, arriving)
-            state_gradient.index_add_(0, source, arriving @ weights[relation].T)
+            weight_gradient[relation] += _crossed(states[source], arriving, weights[relation])
+            state_gradient.index_add_(0, source, _mapped(arriving, weights[relation].transpose(-1, -2)))
         return state_gradient, weight_gradient, None, None
+
+
+def _mapped(rows: Tensor, weights: Tensor) -> Tensor:
+    """Rows (n, d) through a matrix (d, d'), or through blocks (B, d / B, d' / B) along the diagonal of one."""
+    if weights.dim() == 2:
+        return rows @ weights
+    return torch.bmm(rows.unflatten(1, (len(weights), -1)).transpose(0, 1), weights).transpose(0, 1).flatten(1)
+
+
+def _crossed(left: Tensor, right: Tensor, weights: Tensor) -> Tensor:
+    """The gradient of such weights: (n, d), (n, d') -> the shape of the weights."""
+    if weights.dim() == 2:
+        return left.T @ right
+    parts = (rows.unflatten(1, (len(weights), -1)).transpose(0, 1) for rows in (left, right))
+    first, second = parts
+    return torch.bmm(first.transpose(1, 2), second)
 
 
 def _pieces(edges: Edges) -> Iterator[tuple[int, slice]]:

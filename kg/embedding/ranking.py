@@ -17,7 +17,7 @@ from kg.errors import InputError, nearest
 
 HEAD, TAIL = 0, 1
 KINDS = ("optimistic", "pessimistic", "realistic")
-METRICS = ("mrr", "mr", "hits@1", "hits@3", "hits@10")
+METRICS = ("mrr", "mr", "amri", "hits@1", "hits@3", "hits@10")
 SCORE_BYTES, MIN_QUERIES, MAX_QUERIES = 64 << 20, 128, 1024
 
 
@@ -28,26 +28,34 @@ class Ranks:
     On ties the true answer is placed before its equals (`optimistic`), behind them (`pessimistic`), or in their middle
     (`realistic`, the mean of both), which is what figures use unless told otherwise: a scorer that gives every entity
     the same score must not look perfect (Sun et al. 2020, "A Re-evaluation of Knowledge Graph Completion Methods").
+
+    `candidates` (T, 2) counts what each true answer was ranked among, itself included; the adjusted mean rank index
+    `amri = 1 - (mean rank - 1) / (mean rank of chance - 1)` needs it: 1 is perfect, 0 is chance, whatever the graph's
+    size (Berrendorf et al. 2020, "On the Ambiguity of Rank-Based Evaluation of Entity Alignment or Link Prediction").
     """
 
     triples: np.ndarray
     optimistic: np.ndarray
     pessimistic: np.ndarray
-    num_candidates: int
+    candidates: np.ndarray
 
     @property
     def realistic(self) -> np.ndarray:
         return (self.optimistic + self.pessimistic) / 2
 
     def values(self, metric: str, kind: str = "realistic", side: int | None = None) -> np.ndarray:
-        """(T,) what each fact adds to `mrr`, `mr` or `hits@K`, the mean of its sides (or one of them)."""
+        """(T,) what each fact adds to `mrr`, `mr`, `amri` or `hits@K`, the mean of its sides (or one of them)."""
         if kind not in KINDS:
             raise InputError(f"no ranks are called {kind!r}; {nearest(kind, KINDS)}")
         ranks: np.ndarray = getattr(self, kind)
-        ranks = ranks if side is None else ranks[:, [side]]
+        sides = slice(None) if side is None else [side]
+        ranks = ranks[:, sides]
         name, _, k = metric.partition("@")
         if metric == "mrr":
             ranks = 1 / ranks
+        elif metric == "amri":
+            by_chance = (self.candidates[:, sides] - 1).mean() / 2
+            ranks = 1 - (ranks - 1) / by_chance if by_chance else np.ones_like(ranks)
         elif name == "hits" and k.isdecimal():
             ranks = (ranks <= int(k)).astype(float)
         elif metric != "mr":
@@ -72,7 +80,7 @@ class Ranks:
     ) -> tuple[float, float]:
         """A percentile bootstrap interval of a metric over facts; the two sides of a fact stay together.
 
-        >>> ranks = Ranks(np.zeros((2, 3), int), np.ones((2, 2), int), np.ones((2, 2), int), 5)
+        >>> ranks = Ranks(np.zeros((2, 3), int), *np.ones((3, 2, 2), int))
         >>> ranks.interval("mrr")
         (1.0, 1.0)
         """
@@ -88,7 +96,32 @@ class Ranks:
 
     def only(self, rows: np.ndarray) -> Ranks:
         """The ranks of some of the facts."""
-        return Ranks(self.triples[rows], self.optimistic[rows], self.pessimistic[rows], self.num_candidates)
+        return Ranks(self.triples[rows], self.optimistic[rows], self.pessimistic[rows], self.candidates[rows])
+
+    def per_cardinality(self, known: np.ndarray) -> dict[str, Ranks]:
+        """The ranks of the facts of 1-1, 1-N, N-1 and N-N relations, as far as there are any.
+
+        A side is N where the known facts have more than 1.5 entities there for one on the other (Bordes et al. 2013).
+        """
+        classes = cardinalities(known)
+        of_facts = np.array([classes.get(relation, "1-1") for relation in self.triples[:, 1].tolist()])
+        found = {name: self.only(of_facts == name) for name in ("1-1", "1-N", "N-1", "N-N")}
+        return {name: ranks for name, ranks in found.items() if len(ranks.triples)}
+
+
+def cardinalities(known: np.ndarray) -> dict[int, str]:
+    """Relation id -> "1-1", "1-N", "N-1" or "N-N", heads first.
+
+    >>> cardinalities(np.array([[0, 0, 1], [0, 0, 2]]))
+    {0: '1-N'}
+    """
+    classes = {}
+    for relation in np.unique(known[:, 1]).tolist():
+        facts = known[known[:, 1] == relation]
+        heads, tails = (len(np.unique(facts[:, column])) for column in (0, 2))
+        many = ["N" if len(facts) / others > 1.5 else "1" for others in (tails, heads)]
+        classes[relation] = "-".join(many)
+    return classes
 
 
 @freed_memory_kept()
@@ -125,14 +158,16 @@ def rank(model: Scorer, test: np.ndarray, known: np.ndarray, *, chunk: int | Non
     known = np.concatenate([known, test])
     optimistic = np.empty((len(test), 2), np.int64)
     pessimistic = np.empty((len(test), 2), np.int64)
+    candidates = np.empty((len(test), 2), np.int64)
     for side in (HEAD, TAIL):
         asked, answers = as_queries(test, side, model.num_relations)
         index = AnswerIndex.build(*as_queries(known, side, model.num_relations))
         better, equal = count_better(model, states, asked, answers, index, chunk)
         optimistic[:, side] = better + 1
         pessimistic[:, side] = better + equal + 1
+        candidates[:, side] = model.num_entities + 1 - index.counts(asked)
     model.train(was_training)
-    return Ranks(test, optimistic, pessimistic, model.num_entities)
+    return Ranks(test, optimistic, pessimistic, candidates)
 
 
 def as_queries(triples: np.ndarray, side: int, num_relations: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from kg.embedding.scorers.analogy import ANALOGY
 from kg.embedding.scorers.base import SCORERS, DotScorer, Scorer
 from kg.embedding.scorers.complex import ComplEx
+from kg.embedding.scorers.conv_transe import ConvTransE
 from kg.embedding.scorers.conve import ConvE
 from kg.embedding.scorers.convkb import ConvKB
 from kg.embedding.scorers.cp import CP
@@ -33,6 +34,7 @@ __all__ = [
     "ComplEx",
     "ConvE",
     "ConvKB",
+    "ConvTransE",
     "DistMult",
     "DotScorer",
     "HolE",

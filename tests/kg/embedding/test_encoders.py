@@ -12,7 +12,7 @@ from torch import Tensor
 from kg.embedding import ENCODERS, Edges, FitConfig, fit
 from kg.embedding.encoders.compgcn import CompGCN, CompGCNLayer
 from kg.embedding.encoders.kbgat import KBGATLayer
-from kg.embedding.encoders.rgcn import RGCNLayer
+from kg.embedding.encoders.rgcn import OneHotLayer, RGCNLayer
 from kg.embedding.messages import attended_sum, composed_sum, mean_norm, relational_sum, symmetric_norm
 from kg.errors import InputError
 from tests.kg.embedding.contract import ENTITIES, RELATIONS, EncoderContract, random_facts
@@ -26,6 +26,14 @@ class TestFreeTable(EncoderContract):
 class TestRGCN(EncoderContract):
     member = "rgcn"
     options: ClassVar[dict[str, Any]] = {"bases": 3}
+
+
+class TestRGCNInBlocks(TestRGCN):
+    options: ClassVar[dict[str, Any]] = {"blocks": 2}
+
+
+class TestRGCNOfOneHotEntities(TestRGCN):
+    options: ClassVar[dict[str, Any]] = {"bases": 3, "one_hot": True}
 
 
 class TestCompGCN(EncoderContract):
@@ -97,6 +105,35 @@ def test_a_layer_equals_that_of_pytorch_geometric(edges: Edges) -> None:
     torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-6)
 
 
+def test_blocks_equal_those_of_pytorch_geometric(edges: Edges) -> None:
+    from torch_geometric.nn import RGCNConv
+
+    layer = RGCNLayer(6, 4, 2 * RELATIONS, bases=1, blocks=2).double()
+    other = RGCNConv(6, 4, 2 * RELATIONS, num_blocks=2, aggr="mean").double()
+    with torch.no_grad():
+        other.weight.copy_(layer.blocks)
+        other.root.copy_(layer.root)
+        other.bias.copy_(layer.bias.normal_())
+    states = doubles(ENTITIES, 6)
+    expected = other(states, torch.stack([edges.source, edges.target]), edges.relations)
+    actual = layer(states, edges, mean_norm(edges, ENTITIES).double())
+    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_one_hot_entities_are_read_as_by_pytorch_geometric(edges: Edges) -> None:
+    from torch_geometric.nn import RGCNConv
+
+    layer = OneHotLayer(5, 2 * RELATIONS, bases=4).double()
+    other = RGCNConv(ENTITIES, 5, 2 * RELATIONS, num_bases=4, aggr="mean").double()
+    with torch.no_grad():
+        other.comp.copy_(layer.coefficients)
+        rows = torch.cat([*other.weight.unbind(), other.root], 1)
+        other.bias.copy_(layer.bias.normal_())
+    expected = other(None, torch.stack([edges.source, edges.target]), edges.relations)
+    actual = layer(rows, edges, mean_norm(edges, ENTITIES).double())
+    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
 def test_messages_do_not_depend_on_the_chunk(edges: Edges, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     states, weights, norm = doubles(ENTITIES, 4), doubles(2 * RELATIONS, 4, 3), doubles(len(edges.source))
@@ -116,6 +153,8 @@ def test_gradients_of_messages_are_right(edges: Edges, monkeypatch: pytest.Monke
     norm = doubles(len(edges.source))
     inputs = doubles(ENTITIES, 3).requires_grad_(), doubles(2 * RELATIONS, 3, 2).requires_grad_()
     assert torch.autograd.gradcheck(lambda x, w: relational_sum(x, w, edges, norm), inputs)
+    blocks = doubles(ENTITIES, 4).requires_grad_(), doubles(2 * RELATIONS, 2, 2, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, w: relational_sum(x, w, edges, norm), blocks)
 
 
 @pytest.mark.parametrize("width", [4, 5])

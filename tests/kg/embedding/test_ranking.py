@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.embedding import SCORERS, Ranks, Scorer, rank
-from kg.embedding.ranking import block_shape
+from kg.embedding.answers import AnswerIndex
+from kg.embedding.ranking import as_queries, block_shape, cardinalities
+from kg.embedding.sampled_ranking import draw_others, rank_against_sample
 from kg.errors import InputError
 from tests.kg.embedding.contract import ENTITIES, RELATIONS, random_facts
 
@@ -104,7 +106,7 @@ def test_the_mode_of_the_model_is_left_alone() -> None:
 def ranks_of(*pairs: tuple[int, int]) -> Ranks:
     values = np.array(pairs)
     facts = np.array([[0, row % 2, 1] for row in range(len(pairs))])
-    return Ranks(facts, values, values, 100)
+    return Ranks(facts, values, values, np.full_like(values, 100))
 
 
 def test_metrics_of_known_ranks() -> None:
@@ -116,9 +118,58 @@ def test_metrics_of_known_ranks() -> None:
     assert {relation: part.mr() for relation, part in ranks.per_relation().items()} == {0: 1.5, 1: 7.0}
 
 
+def test_the_adjusted_index_is_one_for_perfect_ranks_and_zero_for_chance() -> None:
+    facts = np.array([[0, 0, 1], [0, 1, 1]])
+    candidates = np.array([[11, 21], [31, 1]])
+    first = np.ones((2, 2), int)
+    assert Ranks(facts, first, first, candidates).values("amri").mean() == 1.0
+    middle = (candidates + 1) / 2
+    assert Ranks(facts, middle, middle, candidates).values("amri").mean() == pytest.approx(0.0)
+
+
+def test_a_true_answer_is_ranked_among_the_unknown_and_itself() -> None:
+    facts = np.array([[0, 0, 1], [0, 0, 2], [0, 0, 3]])
+    ranks = rank(SCORERS["complex"](9, 1, dim=4), facts[:1], facts)
+    assert ranks.candidates.tolist() == [[9, 7]]
+
+
+def test_relations_are_parted_by_how_many_they_relate() -> None:
+    known = np.array(
+        [[0, 0, 1], [1, 0, 2], [0, 1, 1], [0, 1, 2], [1, 2, 0], [2, 2, 0], *([h, 3, t] for h in (0, 1) for t in (2, 3))]
+    )
+    assert cardinalities(known) == {0: "1-1", 1: "1-N", 2: "N-1", 3: "N-N"}
+    parts = rank(SCORERS["complex"](9, 4, dim=4), known[:5], known).per_cardinality(known)
+    assert {name: part.triples[:, 1].tolist() for name, part in parts.items()} == {
+        "1-1": [0, 0],
+        "1-N": [1, 1],
+        "N-1": [2],
+    }
+
+
+def test_a_sample_of_all_others_ranks_as_all_do() -> None:
+    model, facts = SCORERS["complex"](ENTITIES, RELATIONS, dim=8).eval(), random_facts()
+    exact = rank(model, facts, facts)
+    sampled = rank_against_sample(model, facts, facts, negatives=400)
+    assert (sampled.candidates == 401).all()
+    better = (exact.optimistic - 1) / np.maximum(1, exact.candidates - 1)
+    assert np.abs((sampled.optimistic - 1) / 400 - better).max() < 0.12
+
+
+def test_sampled_entities_answer_nothing_and_repeat_under_a_seed() -> None:
+    model, facts = SCORERS["complex"](ENTITIES, RELATIONS, dim=8).eval(), random_facts()
+    index = AnswerIndex.build(*as_queries(facts, 1, RELATIONS))
+    asked, _ = as_queries(facts, 1, RELATIONS)
+    drawn = draw_others(asked, index, ENTITIES, 20, np.random.default_rng(0))
+    known = set(map(tuple, facts.tolist()))
+    for (head, relation), entities in zip(asked.tolist(), drawn.tolist(), strict=True):
+        assert not any((head, relation, entity) in known for entity in entities)
+    first, second = (rank_against_sample(model, facts, facts, seed=3).realistic for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
 def test_a_realistic_rank_is_the_mean_of_both() -> None:
     facts = np.array([[0, 0, 1]])
-    ranks = Ranks(facts, np.array([[1, 1]]), np.array([[3, 1]]), 10)
+    ranks = Ranks(facts, np.array([[1, 1]]), np.array([[3, 1]]), np.array([[10, 10]]))
     assert ranks.mrr() == pytest.approx((1 / 2 + 1) / 2)
     assert ranks.mrr("optimistic") == 1.0
     assert ranks.mrr("pessimistic") == pytest.approx((1 / 3 + 1) / 2)

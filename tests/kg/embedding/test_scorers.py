@@ -177,6 +177,13 @@ class TestConvE(ScorerContract):
     cannot = frozenset()
 
 
+class TestConvTransE(ScorerContract):
+    member = "conv-transe"
+    options: ClassVar[dict[str, Any]] = {"channels": 8, "input_dropout": 0.0, "map_dropout": 0.0, "hidden_dropout": 0.0}
+    recovers = BILINEAR
+    cannot = frozenset()
+
+
 class TestConvKB(ScorerContract):
     member = "convkb"
     options: ClassVar[dict[str, Any]] = {"filters": 4}
@@ -407,6 +414,20 @@ def test_conve_convolves_the_picture_of_head_and_relation() -> None:
         hidden = np.maximum(np.array(maps) * scale, 0).ravel()
         query = scorer.last.weight.detach().numpy() @ hidden + scorer.last.bias.detach().numpy()
         expected.append(np.maximum(query * scale, 0) @ tail[:8] + tail[8])
+    assert_scores(scorer, expected)
+
+
+def test_conv_transe_keeps_head_and_relation_aligned() -> None:
+    scorer = small("conv-transe", channels=2, kernel=3)
+    weights, bias = (value.detach().numpy() for value in (scorer.filters.weight, scorer.filters.bias))
+    scale = 1 / np.sqrt(1 + 1e-5)
+    expected = []
+    for head, relation, tail in facts_of(scorer):
+        rows = np.pad(np.stack([head, relation]) * scale, ((0, 0), (1, 1)))
+        maps = [[np.sum(weights[f] * rows[:, j : j + 3]) + bias[f] for j in range(8)] for f in range(2)]
+        hidden = np.maximum(np.array(maps) * scale, 0).ravel()
+        query = scorer.last.weight.detach().numpy() @ hidden + scorer.last.bias.detach().numpy()
+        expected.append(np.maximum(query * scale, 0) @ tail)
     assert_scores(scorer, expected)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pipelines.bench.embed import bench_embed
+from pipelines.bench.embed_large import bench_embed_large
 from pipelines.bench.kg import bench_kg
 from pipelines.bench.large import bench_large
 
@@ -12,3 +13,4 @@ app = typer.Typer(help="Measure KEPT beside its peers, side by side in one run."
 app.command("kg")(bench_kg)
 app.command("kg-large")(bench_large)
 app.command("embed")(bench_embed)
+app.command("embed-large")(bench_embed_large)

@@ -9,8 +9,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from kg.embedding.distances import modulus_distance
+from kg.embedding.distances import euclidean, modulus_distance
 from kg.embedding.scorers.base import SCORERS, Scorer, halved
+from kg.errors import InputError, nearest
+
+NORMS = ("moduli", "l2")
 
 
 @SCORERS.register("rotate")
@@ -21,6 +24,10 @@ class RotatE(Scorer):
     the real half, then the imaginary half, so `dim` counts real numbers and must be even; a relation has `dim / 2`
     phases. Its distance is no matrix product: train it with negatives where there are many entities.
 
+    Args:
+        norm: "moduli" sums the moduli of all numbers, as the authors do; "l2" takes the root of their squares' sum, as
+            PyKEEN does.
+
     Source: Sun et al. 2019, "RotatE: Knowledge Graph Embedding by Relational Rotation in Complex Space", section 3.
 
         >>> scorer = RotatE(num_entities=5, num_relations=2, dim=8)
@@ -30,9 +37,14 @@ class RotatE(Scorer):
 
     defaults: ClassVar[Mapping[str, Any]] = {"mode": "negatives", "optimizer": "adam", "lr": 0.003}
 
-    def __init__(self, num_entities: int, num_relations: int, dim: int = 200, **shared: Any) -> None:
+    def __init__(
+        self, num_entities: int, num_relations: int, dim: int = 200, *, norm: str = "moduli", **shared: Any
+    ) -> None:
+        if norm not in NORMS:
+            raise InputError(f"scorer_options.norm: no norm is called {norm!r}; {nearest(norm, NORMS)}")
         phases = halved(dim, "real and imaginary parts")
         super().__init__(num_entities, num_relations, dim, relation_width=phases, **shared)
+        self.norm = norm
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
@@ -44,8 +56,10 @@ class RotatE(Scorer):
         return torch.cat([real * cosine - imaginary * sine, real * sine + imaginary * cosine], -1)
 
     def match(self, query: Tensor, tail: Tensor) -> Tensor:
+        if self.norm == "l2":
+            return -torch.linalg.vector_norm(query - tail, dim=-1)
         real, imaginary = (query - tail).chunk(2, -1)
         return -torch.hypot(real, imaginary).sum(-1)
 
     def compare(self, query: Tensor, entities: Tensor) -> Tensor:
-        return -modulus_distance(query, entities)
+        return -euclidean(query, entities) if self.norm == "l2" else -modulus_distance(query, entities)

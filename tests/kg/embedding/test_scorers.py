@@ -98,6 +98,11 @@ class TestRotatE(ScorerContract):
     cannot = frozenset()
 
 
+class TestRotatEByL2(TestRotatE):
+    options: ClassVar[dict[str, Any]] = {"norm": "l2"}
+    recovers = frozenset({"symmetric", "antisymmetric"})
+
+
 class TestComplEx(ScorerContract):
     member = "complex"
     recovers = BILINEAR | COMPOSITION

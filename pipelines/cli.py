@@ -21,6 +21,7 @@ from pipelines.report import report
 from pipelines.split import split
 from pipelines.tasks import parts, tasks
 from pipelines.update_kg import update_kg
+from pipelines.vector_commands import app as vectors_app
 
 app = typer.Typer(
     name="kept",
@@ -37,6 +38,7 @@ app.add_typer(kg_app, name="kg")
 app.command("split")(split)
 app.command("embed")(embed)
 app.command("neighbors")(neighbors)
+app.add_typer(vectors_app, name="vectors")
 app.command("link")(link)
 app.command("records")(records)
 app.command("pretrain")(pretrain)

@@ -25,6 +25,9 @@ def embed(
     dim: Annotated[int | None, typer.Option(help="Real numbers of an entity; default 200 or the scorer's own.")] = None,
     minutes: Annotated[float, typer.Option(help="Stop fitting after this much time.")] = 10.0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the facts.")] = None,
+    search: Annotated[
+        bool, typer.Option("--tune", help="Spend the minutes on a random search of settings that are not given.")
+    ] = False,
     hold_out: Annotated[
         float, typer.Option(help="Share of a graph's facts kept from the fit: half to stop by, half to report.")
     ] = 0.05,
@@ -40,24 +43,41 @@ def embed(
     import numpy as np
 
     from kg.embedding import FitConfig, Vectors, fit, rank
+    from kg.embedding.config import merged
+    from kg.embedding.tune import tune
 
     chosen = {"scorer": scorer, "encoder": encoder, "dim": dim, "minutes": minutes, "epochs": epochs, "seed": seed}
-    config = FitConfig.parse({key: value for key, value in chosen.items() if value is not None}, settings or [])
+    given = merged({key: value for key, value in chosen.items() if value is not None}, settings or [])
+    config = FitConfig(**given)
     facts = read_facts(graph, hold_out, config.seed)
     for part in ("valid", "test"):
         if len(unseen := facts.unseen(part)):
             say(f"{part}: {len(unseen)} entities occur in no training fact; their vectors never moved")
     checkpoint = out.with_name(f".{out.name}.fit")
-    result = fit(
-        facts.train,
-        len(facts.keys),
-        len(facts.relation_keys),
-        config,
-        valid=facts.valid if len(facts.valid) else None,
-        known=facts.test,
-        checkpoint=checkpoint,
-        resume=resume,
-    )
+    sizes = len(facts.keys), len(facts.relation_keys)
+    trials: list[Any] = []
+    if search:
+        found = tune(
+            facts.train,
+            *sizes,
+            {key: value for key, value in given.items() if key != "minutes"},
+            valid=facts.valid,
+            minutes=config.minutes or minutes,
+            known=facts.test,
+            folder=checkpoint,
+            resume=resume,
+        )
+        result, config, trials = found.best, found.config, [vars(trial) for trial in found.trials]
+    else:
+        result = fit(
+            facts.train,
+            *sizes,
+            config,
+            valid=facts.valid if len(facts.valid) else None,
+            known=facts.test,
+            checkpoint=checkpoint,
+            resume=resume,
+        )
     known = np.concatenate([facts.train, facts.valid, facts.test])
     rows = figures(rank(result.model, facts.test, known), facts, config) if len(facts.test) else []
     summary: dict[str, Any] = {
@@ -70,6 +90,8 @@ def embed(
         "stopped": result.stopped,
         "seconds": round(result.history[-1]["seconds"], 2) if result.history else 0.0,
     }
+    if trials:
+        summary |= {"trials": len(trials), "chosen": trials[0]["settings"], "valid_mrr": trials[0]["valid_mrr"]}
     Vectors.from_model(
         result.model,
         config,
@@ -77,7 +99,12 @@ def embed(
         labels=facts.labels,
         relation_keys=facts.relation_keys,
         graph=facts.graph,
-        figures={**summary, "rows": [row.to_json() for row in rows], "history": result.history},
+        figures={
+            **summary,
+            "rows": [row.to_json() for row in rows],
+            "history": result.history,
+            **({"trials": trials} if trials else {}),
+        },
     ).save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     report(summary, rows)
@@ -124,6 +151,9 @@ def report(summary: dict[str, Any], rows: list[Figure]) -> None:
     """What came out, for the person at the terminal."""
     epochs = f"{summary['epochs']} epochs (epoch {summary['kept_epoch']} kept, ended by {summary['stopped']})"
     say(f"{summary['entities']} entities, {summary['relations']} relations, {epochs} in {summary['seconds']} s")
+    if "chosen" in summary:
+        chosen = ", ".join(f"{key}={value}" for key, value in summary["chosen"].items())
+        say(f"the best of {summary['trials']} trials (valid MRR {summary['valid_mrr']:.3f}): {chosen}")
     for row in rows:
         if row.relation is None:
             say(f"  {row.metric:8} {row.value:.3f}  ({row.low:.3f} to {row.high:.3f}, n = {row.n})")

@@ -88,15 +88,24 @@ class FitConfig(BaseModel):
         >>> FitConfig.parse({"dim": 64}, ["n3=0.003", "scorer_options.distance=l1"]).scorer_options
         {'distance': 'l1'}
         """
-        merged = dict(values)
-        for setting in settings:
-            key, equals, text = setting.partition("=")
-            if not equals:
-                raise InputError(f"--set {setting}: expected KEY=VALUE")
-            group, dot, inner = key.strip().partition(".")
-            value = parse_value(setting, text)
-            merged[group] = {**merged.get(group, {}), inner: value} if dot else value
-        return cls(**merged)
+        return cls(**merged(values, settings))
+
+
+def merged(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """Plain values with `key=value` settings put into them.
+
+    >>> merged({"dim": 64}, ["lr=0.1"])
+    {'dim': 64, 'lr': 0.1}
+    """
+    whole = dict(values)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: expected KEY=VALUE")
+        group, dot, inner = key.strip().partition(".")
+        value = parse_value(setting, text)
+        whole[group] = {**whole.get(group, {}), inner: value} if dot else value
+    return whole
 
 
 def parse_value(setting: str, text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +15,13 @@ from torch import Tensor
 
 from kg.embedding.checkpoint import contiguous, read_tensors
 from kg.embedding.config import FitConfig
+from kg.embedding.neighbors import Neighbor, NeighborIndex
 from kg.embedding.scorers import SCORERS, Scorer
 from kg.errors import InputError, nearest
 from kg.storage import atomic_directory, read_arrow, read_json, write_arrow, write_json
 
 if TYPE_CHECKING:
-    from kg.embedding.neighbors import Neighbor, NeighborIndex
+    import torch_geometric.data
 
 FORMAT = 1
 SUGGESTIONS = 100_000
@@ -153,11 +155,63 @@ class Vectors:
         """The `k` nearest other entities by cosine: (id, label, similarity), nearest first."""
         return self.index.neighbors(self.id(entity) if isinstance(entity, str) else entity, k)
 
+    def relation_id(self, name: str) -> int:
+        """The row of a relation by key, or by the last part of one.
+
+        Raises:
+            InputError: where it is unknown or several have that last part, with the nearest key.
+        """
+        if name in self.relation_keys:
+            return self.relation_keys.index(name)
+        ends = [row for row, key in enumerate(self.relation_keys) if re.split("[/#:]", key)[-1] == name]
+        if len(ends) != 1:
+            what = "several relations end" if ends else "no relation is called or ends"
+            raise InputError(f"{what} so: {name!r}; {nearest(name, self.relation_keys)}")
+        return ends[0]
+
+    def answers(self, entity: str | int, relation: str | int, k: int = 10, *, inverse: bool = False) -> list[Neighbor]:
+        """The `k` entities that score best as the tail of (entity, relation, ?), or as the head with `inverse`.
+
+        Known facts are among them. Where the scorer is a matrix product, FAISS finds them; others score all entities.
+        """
+        model = self.model
+        head = torch.tensor([self.id(entity) if isinstance(entity, str) else entity])
+        asked = torch.tensor([self.relation_id(relation) if isinstance(relation, str) else relation])
+        with torch.no_grad():
+            states = model.states()
+            query = model.queries(head, model.inverse(asked) if inverse else asked, states)
+            factors = model.as_product(query, states.entities[:1])
+            if factors is not None:
+                return self.answer_index.search(factors[0][0].numpy(), k)
+            scores = model.compare(query, states.entities)[0]
+        values, rows = scores.topk(min(k, len(scores)))
+        found = zip(rows.tolist(), values.tolist(), strict=True)
+        return [Neighbor(row, self.labels[row], value) for row, value in found]
+
+    def to_pyg(self) -> torch_geometric.data.Data:
+        """Entities as `x`, relations as `relation_x`, names as `keys` and `labels`."""
+        from torch_geometric.data import Data
+
+        tables = {"x": torch.tensor(self.entities), "relation_x": torch.tensor(self.relations)}
+        return Data(**tables, keys=self.keys, labels=self.labels, relation_keys=self.relation_keys)
+
+    @cached_property
+    def model(self) -> Scorer:
+        """`scorer()`, made once."""
+        return self.scorer()
+
+    @cached_property
+    def answer_index(self) -> NeighborIndex:
+        """The FAISS index of what queries are multiplied with, for scorers that are products."""
+        states, first = self.model.states(), torch.zeros(1, dtype=torch.long)
+        factors = self.model.as_product(self.model.queries(first, first, states), states.entities)
+        if factors is None:
+            raise InputError(f"{self.config.scorer} is no matrix product; there is no index for its answers")
+        return NeighborIndex(factors[1].detach().numpy(), self.labels, cosine=False)
+
     @cached_property
     def index(self) -> NeighborIndex:
         """The FAISS index over the entities, built on first use."""
-        from kg.embedding.neighbors import NeighborIndex
-
         return NeighborIndex(self.entities, self.labels)
 
     @cached_property

@@ -52,7 +52,7 @@ def test_a_graph_becomes_vectors_and_figures(graph: Path, tmp_path: Path) -> Non
     assert ran.exit_code == 0, ran.output
     summary = json.loads(ran.stdout)
     totals = {row["metric"]: row for row in summary["rows"] if row["relation"] is None}
-    assert set(totals) == {"mrr", "mr", "hits@1", "hits@3", "hits@10"}
+    assert set(totals) == {"mrr", "mr", "amri", "hits@1", "hits@3", "hits@10"}
     assert totals["mrr"]["low"] <= totals["mrr"]["value"] <= totals["mrr"]["high"]
     assert totals["mrr"]["n"] == summary["facts"]["test"] == 2
     vectors = Vectors.load(tmp_path / "v")
@@ -129,3 +129,47 @@ def test_umls_is_learned(real_data: Callable[[str], Path], tmp_path: Path) -> No
     ran = kept("embed", real_data("kg/umls"), "--out", tmp_path / "v", "--dim", 64, "--epochs", 20, "--json", "--quiet")
     mrr = next(row["value"] for row in json.loads(ran.stdout)["rows"] if row["metric"] == "mrr")
     assert mrr > 0.8
+
+
+@pytest.fixture
+def vectors(graph: Path, tmp_path: Path) -> Path:
+    assert kept("embed", graph, "--out", tmp_path / "vectors", *QUICK).exit_code == 0
+    return tmp_path / "vectors"
+
+
+def test_answers_to_a_relation_are_listed(vectors: Path) -> None:
+    result = kept("neighbors", vectors, "Country 1", "--relation", "in", "-k", "2", "--json")
+    assert result.exit_code == 0, result.stderr
+    answers = json.loads(result.stdout)["Country 1"]
+    assert len(answers) == 2
+    assert {"key", "label", "score"} == set(answers[0])
+    shown = kept("neighbors", vectors, "Far North", "--relation", "in", "--inverse")
+    assert "(?, in, Far North)" in shown.stdout
+    refused = kept("neighbors", vectors, "Far North", "--inverse")
+    assert refused.exit_code == 2
+    assert "--inverse: it goes with --relation" in refused.stderr
+
+
+def test_vectors_are_described_drawn_and_exported(vectors: Path, graph: Path, tmp_path: Path) -> None:
+    about = json.loads(kept("vectors", "info", vectors, "--json").stdout)
+    assert about["scorer"] == "complex"
+    assert about["settings"]["dim"] == 16
+    assert "entities" in kept("vectors", "info", vectors).stdout
+    drawn = kept("vectors", "map", vectors, "--draw", tmp_path / "map.svg", "--graph", graph, "--json")
+    assert drawn.exit_code == 0, drawn.stderr
+    assert (tmp_path / "map.svg").stat().st_size > 1000
+    written = kept("vectors", "export", vectors, "--out", tmp_path / "v.txt", "--json")
+    assert json.loads(written.stdout)["entities"] == about["entities"]
+    refused = kept("vectors", "export", vectors, "--out", tmp_path / "v.txt")
+    assert refused.exit_code == 2
+
+
+def test_a_search_says_what_it_chose(folder: Path, tmp_path: Path) -> None:
+    quick = ["--dim", "8", "--epochs", "2", "--minutes", "0.02", "--tune"]
+    result = kept("embed", folder, "--out", tmp_path / "tuned", *quick, "--json")
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary["trials"] >= 1
+    assert summary["chosen"]["dim"] == 8
+    assert Vectors.load(tmp_path / "tuned").figures["trials"][0]["valid_mrr"] == summary["valid_mrr"]
+    assert not (tmp_path / ".tuned.fit").exists()

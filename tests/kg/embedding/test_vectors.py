@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 import torch
 
 from kg.embedding import SCORERS, FitConfig, Vectors, fit
+from kg.embedding.export import export
+from kg.embedding.neighbors import NeighborIndex
+from kg.embedding.projection import draw_projection, project
 from kg.errors import InputError
 from kg.storage import read_json, write_json
 from tests.kg.embedding.contract import ENTITIES, RELATIONS, random_facts
@@ -129,3 +133,100 @@ def test_tables_that_do_not_fit_the_names_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1 entities and 3 relations are named, the model has 9 and 3"):
         model = fit(random_facts(), ENTITIES, RELATIONS, FitConfig(dim=8, epochs=1)).model
         Vectors.from_model(model, FitConfig(dim=8), keys=["only"], relation_keys=["a", "b", "c"])
+
+
+def spread(count: int = 3000, width: int = 16) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    centres = generator.normal(size=(40, width))
+    return (centres[generator.integers(0, 40, count)] + 0.3 * generator.normal(size=(count, width))).astype(np.float32)
+
+
+@pytest.mark.parametrize(("kind", "recall"), [("flat", 1.0), ("hnsw", 0.95), ("ivf-pq", 0.5)])
+def test_each_kind_of_index_finds_near_ones(kind: str, recall: float) -> None:
+    vectors = spread()
+    labels = [str(row) for row in range(len(vectors))]
+    index = NeighborIndex(vectors, labels, kind=kind)
+    lengths = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = 0
+    for row in range(0, 200, 10):
+        nearest = set(np.argsort(-(lengths @ lengths[row]))[1:11].tolist())
+        near = index.neighbors(row, 10)
+        assert row not in {neighbor.id for neighbor in near}
+        found += len(nearest & {neighbor.id for neighbor in near})
+    assert found / 200 >= recall
+    assert index.kind == kind
+
+
+def test_an_unknown_kind_of_index_is_named() -> None:
+    with pytest.raises(InputError, match="index: no kind is called 'flt'; did you mean 'flat'"):
+        NeighborIndex(spread(10), ["x"] * 10, kind="flt")
+
+
+@pytest.mark.parametrize("scorer", sorted(SCORERS))
+@pytest.mark.parametrize("inverse", [False, True])
+def test_answers_are_the_best_scores(scorer: str, inverse: bool) -> None:
+    vectors = made(scorer)
+    asked = vectors.answers(3, 1, 4, inverse=inverse)
+    with torch.no_grad():
+        model, one = vectors.scorer(), torch.tensor([3])
+        scores = (model.score_heads if inverse else model.score_tails)(
+            *((torch.tensor([1]), one) if inverse else (one, torch.tensor([1])))
+        )[0]
+    values, rows = scores.topk(4)
+    assert [answer.id for answer in asked] == rows.tolist()
+    np.testing.assert_allclose([answer.similarity for answer in asked], values, rtol=1e-4, atol=1e-5)
+
+
+def test_relations_are_found_by_the_end_of_their_key() -> None:
+    vectors = dataclasses.replace(
+        made(), relation_keys=["http://a.org/p#knows", "http://a.org/x/of", "http://b.org/of"]
+    )
+    assert vectors.relation_id("knows") == 0
+    assert vectors.relation_id("http://b.org/of") == 2
+    with pytest.raises(InputError, match="several relations end so: 'of'"):
+        vectors.relation_id("of")
+    with pytest.raises(InputError, match="no relation is called or ends so: 'know'"):
+        vectors.relation_id("know")
+
+
+def test_projection_keeps_the_directions_of_greatest_variance() -> None:
+    vectors = spread(500)
+    points, shares = project(vectors)
+    centred = vectors - vectors.mean(0)
+    singular = np.linalg.svd(centred, compute_uv=False) ** 2
+    np.testing.assert_allclose((points**2).sum(0), singular[:2], rtol=1e-4)
+    np.testing.assert_allclose(shares, singular[:2] / singular.sum(), rtol=1e-4)
+
+
+def test_the_picture_names_its_types_and_repeats(tmp_path: Path) -> None:
+    kinds = [("town", "river", None)[row % 3] for row in range(60)]
+    first, second = (
+        draw_projection(spread(60), tmp_path / f"{name}.svg", kinds=kinds, title="all of it").read_bytes()
+        for name in "ab"
+    )
+    assert first == second
+    for text in ("town (20)", "river (20)", "no type (20)", "all of it", "of the variance"):
+        assert text in first.decode()
+    with pytest.raises(InputError, match="pictures are written as"):
+        draw_projection(spread(60), tmp_path / "a.bmp")
+    with pytest.raises(InputError, match="a picture needs two vectors"):
+        draw_projection(spread(1), tmp_path / "one.png")
+
+
+def test_exports_can_be_read_back(tmp_path: Path) -> None:
+    vectors = made()
+    lines = export(vectors, tmp_path / "vectors.txt", "word2vec").read_text().splitlines()
+    assert lines[0] == f"{ENTITIES} 8"
+    key, *numbers = lines[4].split(" ")
+    assert key == KEYS[3]
+    np.testing.assert_allclose([float(number) for number in numbers], vectors.entities[3], rtol=1e-5)
+    folder = export(vectors, tmp_path / "arrays", "numpy")
+    np.testing.assert_array_equal(np.load(folder / "entities.npy"), vectors.entities)
+    assert (folder / "relations.txt").read_text().split() == vectors.relation_keys
+    data = vectors.to_pyg()
+    assert data.num_nodes == ENTITIES
+    assert data.relation_x.shape == vectors.relations.shape
+    with pytest.raises(InputError, match="already there"):
+        export(vectors, tmp_path / "arrays", "numpy")
+    with pytest.raises(InputError, match="no format is called 'word2vek'; did you mean 'word2vec'"):
+        export(vectors, tmp_path / "other", "word2vek")

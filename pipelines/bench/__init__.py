@@ -6,6 +6,7 @@ import typer
 
 from pipelines.bench.embed import bench_embed
 from pipelines.bench.embed_large import bench_embed_large
+from pipelines.bench.embed_quality import bench_embed_quality
 from pipelines.bench.kg import bench_kg
 from pipelines.bench.large import bench_large
 
@@ -14,3 +15,4 @@ app.command("kg")(bench_kg)
 app.command("kg-large")(bench_large)
 app.command("embed")(bench_embed)
 app.command("embed-large")(bench_embed_large)
+app.command("embed-quality")(bench_embed_quality)

@@ -9,7 +9,11 @@ import typer
 
 from pipelines.options import Json, Out, Quiet, Resume, Seed, Settings, command, say
 
+FEATURES = ("text", "literals")
+
 if TYPE_CHECKING:
+    import numpy as np
+
     from kept.probing.rows import Figure
     from kg.embedding import FitConfig
     from kg.embedding.facts import Facts
@@ -25,6 +29,13 @@ def embed(
     dim: Annotated[int | None, typer.Option(help="Real numbers of an entity; default 200 or the scorer's own.")] = None,
     minutes: Annotated[float, typer.Option(help="Stop fitting after this much time.")] = 10.0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the facts.")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="What is known of entities besides: text (label, description) or literals."),
+    ] = None,
+    text_model: Annotated[
+        Path | None, typer.Option(help="With --features text: a local transformers folder; default hashed words.")
+    ] = None,
     search: Annotated[
         bool, typer.Option("--tune", help="Spend the minutes on a random search of settings that are not given.")
     ] = False,
@@ -54,6 +65,7 @@ def embed(
         if len(unseen := facts.unseen(part)):
             say(f"{part}: {len(unseen)} entities occur in no training fact; their vectors never moved")
     checkpoint = out.with_name(f".{out.name}.fit")
+    numbers = None if features is None else entity_features(graph, facts, features, text_model)
     sizes = len(facts.keys), len(facts.relation_keys)
     trials: list[Any] = []
     if search:
@@ -64,6 +76,7 @@ def embed(
             valid=facts.valid,
             minutes=config.minutes or minutes,
             known=facts.test,
+            features=numbers,
             folder=checkpoint,
             resume=resume,
         )
@@ -75,6 +88,7 @@ def embed(
             config,
             valid=facts.valid if len(facts.valid) else None,
             known=facts.test,
+            features=numbers,
             checkpoint=checkpoint,
             resume=resume,
         )
@@ -127,6 +141,43 @@ def read_facts(place: Path, hold_out: float, seed: int) -> Facts:
     if not place.exists():
         raise InputError(f"{place}: no such graph or folder")
     raise InputError(f"{place}: neither a graph directory (meta.json) nor a folder of facts (train.txt)")
+
+
+def entity_features(place: Path, facts: Facts, kind: str, text_model: Path | None) -> np.ndarray:
+    """(N, F) numbers of all entities, from their texts or their numeric literals."""
+    from kg.embedding.features import encode_items, hashed_words, numeric_literals, texts_of
+    from kg.errors import InputError, nearest
+    from kg.graph import KnowledgeGraph
+
+    if kind not in FEATURES:
+        raise InputError(f"--features {kind}: {nearest(kind, FEATURES)}")
+    if text_model is not None and kind != "text":
+        raise InputError("--text-model: it goes with --features text")
+    kg = KnowledgeGraph.open(place) if (place / "meta.json").exists() else None
+    if kind == "literals":
+        if kg is None:
+            raise InputError(f"{place}: a folder of facts has no literals; build a graph of them first")
+        numbers, predicates = numeric_literals(kg)
+        if not predicates:
+            raise InputError(f"{place}: the graph has no predicate with ten numbers or more")
+        say(f"numbers of {len(predicates)} predicates are features")
+        return numbers
+    texts = texts_of(kg) if kg is not None else folder_texts(place, facts)
+    if text_model is None:
+        return encode_items(texts, hashed_words())
+    from kept.modeling.text_features import TextFeatures
+
+    return encode_items(texts, TextFeatures(text_model))
+
+
+def folder_texts(place: Path, facts: Facts) -> list[str]:
+    """The texts of `entity2text.txt`, name and text between a tab; the name itself where there is none."""
+    file = place / "entity2text.txt"
+    if not file.exists():
+        return facts.keys
+    lines = (line.split("\t", 1) for line in file.read_text(encoding="utf-8").splitlines())
+    said = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
+    return [said.get(key, key) for key in facts.keys]
 
 
 def figures(ranks: Ranks, facts: Facts, config: FitConfig) -> list[Figure]:

@@ -18,8 +18,18 @@ from kg.embedding.states import Edges, with_inverses
 from kg.errors import InputError, nearest
 
 
-def build_scorer(config: FitConfig, num_entities: int, num_relations: int, triples: np.ndarray) -> Scorer:
+def build_scorer(
+    config: FitConfig,
+    num_entities: int,
+    num_relations: int,
+    triples: np.ndarray,
+    features: np.ndarray | None = None,
+) -> Scorer:
     """The scorer of a config with its encoder over the facts, drawn from torch's generator."""
+    if features is not None and len(features) != num_entities:
+        raise InputError(f"features: {len(features)} rows for {num_entities} entities")
+    if features is None and not config.free:
+        raise InputError("free: without features, entities need free vectors")
     encoder = ENCODERS[config.encoder]
     check_options(encoder, config.encoder_options, "encoder_options")
     counts = torch.bincount(torch.as_tensor(np.asarray(triples)[:, 1]), minlength=num_relations)
@@ -34,6 +44,8 @@ def build_scorer(config: FitConfig, num_entities: int, num_relations: int, tripl
         dropout=config.dropout,
         relation_dropout=config.relation_dropout,
         init_std=config.init_std,
+        features=None if features is None else torch.as_tensor(features, dtype=torch.float32),
+        free=config.free,
         facts_per_relation=counts.repeat(2),
         **config.scorer_options,
     )

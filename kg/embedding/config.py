@@ -36,6 +36,7 @@ class FitConfig(BaseModel):
     fanouts: tuple[int, ...] | None = Field(
         default=None, description="neighbours drawn at each hop instead of encoding the whole graph; -1 takes all"
     )
+    free: bool = Field(default=True, description="free vectors of entities beside their features")
     dim: int = Field(default=200, ge=1, description="real numbers of an entity")
     init_std: float = Field(default=0.1, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of a head's numbers dropped while training")
@@ -58,6 +59,7 @@ class FitConfig(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="of kvsall's targets")
     negatives: int = Field(default=64, ge=1, description="corrupted facts for each true one")
     shared: int = Field(default=2048, ge=1, description="drawn entities that a batch of sampled shares")
+    earlier: int = Field(default=1, ge=0, description="batches before, whose tails are candidates of in-batch too")
     sampler: str = Field(default="uniform", description="where negatives come from")
     margin: float = 9.0
     temperature: float = Field(default=1.0, ge=0, description="of self-adversarial weights")

@@ -19,7 +19,7 @@ from kg.embedding.checkpoint import FitState, load_checkpoint, save_checkpoint
 from kg.embedding.config import FitConfig
 from kg.embedding.memory import freed_memory_kept
 from kg.embedding.modes import Mode
-from kg.embedding.neighborhoods import Neighborhoods, SampledStates, check_fanouts
+from kg.embedding.neighborhoods import AskedStates, Neighborhoods, SampledStates, asks, check_fanouts
 from kg.embedding.ranking import rank
 from kg.embedding.scorers import Scorer
 from kg.embedding.seeding import mixed, seeded
@@ -52,6 +52,7 @@ def fit(
     *,
     valid: np.ndarray | None = None,
     known: np.ndarray | None = None,
+    features: np.ndarray | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
@@ -68,6 +69,8 @@ def fit(
         config: the settings.
         valid: facts on which the filtered MRR decides when to stop and which epoch is kept.
         known: facts besides `triples` and `valid` to filter in validation.
+        features: (N, F) floats of entities, from `kg.embedding.features` or any model; `config.free` says whether
+            entities have free vectors besides.
         checkpoint: a folder for the state of the fit, written every 20 seconds and at the end.
         resume: go on from `checkpoint` where there is one.
         on_epoch: called with each epoch's row of figures.
@@ -85,11 +88,11 @@ def fit(
     if valid is not None:
         check_valid(valid, triples, num_entities, num_relations)
     with seeded(config.seed, 0):
-        model = build_scorer(config, num_entities, num_relations, triples).to(pick_device(config.device))
+        model = build_scorer(config, num_entities, num_relations, triples, features).to(pick_device(config.device))
     mode = build_mode(config, triples, num_entities, num_relations)
     optimizer = build_optimizer(config, list(model.parameters()))
     read = reader_of_states(model, config, triples)
-    state = FitState(fingerprint(triples, num_entities, num_relations, config))
+    state = FitState(fingerprint(triples, num_entities, num_relations, config, features))
     if resume and checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint, model, optimizer, state.identity)
     last_save = time.monotonic()
@@ -123,6 +126,8 @@ def fit(
 
 def reader_of_states(model: Scorer, config: FitConfig, triples: np.ndarray) -> Callable[[int], States]:
     """Epoch -> what a mode reads states from: the whole graph, or the neighbourhoods of what is asked for."""
+    if config.fanouts is None and model.features is not None and config.encoder == "none" and asks(config.mode):
+        return lambda epoch: cast(States, AskedStates(model))
     if config.fanouts is None:
         return lambda epoch: model.states()
     check_fanouts(config.fanouts, config.mode, model.encoder.hops)
@@ -218,9 +223,13 @@ def describe(config: FitConfig, row: dict[str, float]) -> str:
     return f"fit {config.scorer}: loss {row['loss']:.4f}{mrr}"
 
 
-def fingerprint(triples: np.ndarray, num_entities: int, num_relations: int, config: FitConfig) -> str:
+def fingerprint(
+    triples: np.ndarray, num_entities: int, num_relations: int, config: FitConfig, features: np.ndarray | None = None
+) -> str:
     """A hash of everything that a fit depends on, but not of how long it may go on."""
     digest = hashlib.sha256(np.ascontiguousarray(triples, dtype=np.int64).tobytes())
+    if features is not None:
+        digest.update(np.ascontiguousarray(features).tobytes())
     settings = config.model_dump_json(exclude={"epochs", "minutes", "patience", "device"})
     digest.update(f"{num_entities} {num_relations} {settings}".encode())
     return digest.hexdigest()

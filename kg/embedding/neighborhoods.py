@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kg.arrays import Adjacency
-from kg.embedding.optim import gather
+from kg.embedding.modes import MODES
 from kg.embedding.scorers import Scorer
 from kg.embedding.states import Edges
 from kg.errors import InputError
@@ -73,14 +73,36 @@ class SampledStates:
         nodes, seeds, edges = self.neighborhoods.around(distinct.cpu().numpy(), self.epoch)
         device = ids.device
         moved = Edges(*(part.to(device) for part in edges if part is not None))
-        states = self.model.encode(moved, gather(self.model.entities, nodes.to(device)))
+        states = self.model.encode(moved, self.model.inputs(nodes.to(device)))
         self.terms = states.terms
         return states.entities[seeds.to(device)[places]], states.relations
 
 
+@dataclass
+class AskedStates:
+    """The same for entities with features and no encoder: only those that are asked for are mapped."""
+
+    model: Scorer
+    terms: tuple[Tensor, ...] = ()
+
+    def at(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Entity states (len(ids), width), and the states of all relations."""
+        distinct, places = torch.unique(ids, return_inverse=True)
+        edges = Edges(self.model.source, self.model.target, self.model.offsets)
+        states = self.model.encode(edges, self.model.inputs(distinct))
+        return states.entities[places], states.relations
+
+
+def asks(mode: str) -> bool:
+    """Whether a training mode asks for the states of some entities, and not of all."""
+    return MODES[mode].asks
+
+
 def check_fanouts(fanouts: Sequence[int], mode: str, hops: int) -> None:
     """Sampled neighbourhoods need a mode that asks for some entities, and all the hops that an encoder looks."""
-    if mode not in ("sampled", "negatives"):
-        raise InputError(f"fanouts: {mode} needs the states of all entities; choose the mode sampled or negatives")
+    if not asks(mode):
+        raise InputError(
+            f"fanouts: {mode} needs the states of all entities; choose the mode sampled, negatives or in-batch"
+        )
     if len(fanouts) < hops:
         raise InputError(f"fanouts: the encoder looks {hops} hops far, only {len(fanouts)} are drawn")

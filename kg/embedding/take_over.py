@@ -111,7 +111,7 @@ def rotate(model: ERModel) -> Taken:
 
 def rescal(model: ERModel) -> Taken:
     (entities,), (relations,) = tables(model)
-    return Taken("rescal", {}, entities, relations.flatten(1), relations.transpose(1, 2).flatten(1))
+    return Taken("rescal", {"tied": False}, entities, relations.flatten(1), relations.transpose(1, 2).flatten(1))
 
 
 def hole(model: ERModel) -> Taken:

@@ -81,6 +81,7 @@ def tune(
     valid: np.ndarray,
     minutes: float,
     known: np.ndarray | None = None,
+    features: np.ndarray | None = None,
     folder: Path | None = None,
     resume: bool = False,
     on_trial: Callable[[Trial], None] | None = None,
@@ -91,7 +92,7 @@ def tune(
     time and stops early. Draws depend on the seed and the number of the trial alone.
 
     Args:
-        triples, num_entities, num_relations, known: as for `fit`.
+        triples, num_entities, num_relations, known, features: as for `fit`.
         given: settings that are not searched, the scorer among them.
         valid: facts whose filtered MRR decides.
         minutes: the budget of all trials.
@@ -108,6 +109,10 @@ def tune(
     base = FitConfig.parse(dict(given))
     noted = noted_trials(folder, given) if resume else {}
     ends = time.monotonic() + 60 * minutes - sum(trial["seconds"] for trial in noted.values())
+
+    def run(config: FitConfig) -> FitResult:
+        return fit(triples, num_entities, num_relations, config, valid=valid, known=known, features=features)
+
     best: tuple[FitResult, FitConfig] | None = None
     best_mrr = -1.0
     trials: list[Trial] = []
@@ -122,7 +127,7 @@ def tune(
             if name in noted and noted[name]["valid_mrr"] <= best_mrr:
                 trial, fitted = Trial(**noted[name]), None
             else:
-                trial, fitted = attempt(config, settings, triples, num_entities, num_relations, valid, known)
+                trial, fitted = attempt(config, settings, run)
             if fitted is not None and trial.valid_mrr > best_mrr:
                 best, best_mrr = (fitted, config), trial.valid_mrr
             trials.append(trial)
@@ -140,18 +145,12 @@ def tune(
 
 
 def attempt(
-    config: FitConfig,
-    settings: dict[str, Any],
-    triples: np.ndarray,
-    num_entities: int,
-    num_relations: int,
-    valid: np.ndarray,
-    known: np.ndarray | None,
+    config: FitConfig, settings: dict[str, Any], run: Callable[[FitConfig], FitResult]
 ) -> tuple[Trial, FitResult | None]:
     """One fit; settings under which the loss leaves all bounds are a trial that failed, not the end of the search."""
     started = time.monotonic()
     try:
-        fitted = fit(triples, num_entities, num_relations, config, valid=valid, known=known)
+        fitted = run(config)
     except InputError as error:
         if not any(reason in str(error) for reason in ("not finite", "not numbers")):
             raise

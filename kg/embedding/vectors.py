@@ -17,6 +17,7 @@ from kg.embedding.checkpoint import contiguous, read_tensors
 from kg.embedding.config import FitConfig
 from kg.embedding.neighbors import Neighbor, NeighborIndex
 from kg.embedding.scorers import SCORERS, Scorer
+from kg.embedding.scorers.base import TABLES
 from kg.errors import InputError, nearest
 from kg.storage import atomic_directory, read_arrow, read_json, write_arrow, write_json
 
@@ -71,7 +72,7 @@ class Vectors:
         own = {
             name: tensor
             for name, tensor in model.state_dict().items()
-            if name not in ("entities", "relations") and not name.startswith("encoder.")
+            if name not in TABLES and not name.startswith(("encoder.", "features."))
         }
         entities, relations = (table.detach().float().cpu().numpy().copy() for table in states[:2])
         return cls(entities, relations, keys, labels or keys, relation_keys, config, graph, figures or {}, own)

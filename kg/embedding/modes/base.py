@@ -30,6 +30,8 @@ class Mode(ABC, Generic[Batch]):
     The batches of one epoch see every fact once. A loss is the mean over the batch's facts, penalties included.
     """
 
+    asks: ClassVar[bool] = True
+    """It reads the states of some entities (`States.at`), and not of all."""
     losses: ClassVar[tuple[str, ...]]
     """What `config.loss` may be, the default first."""
 

@@ -32,6 +32,7 @@ class OneVsAll(Mode[Queries]):
     a scorer that is a product.
     """
 
+    asks = False
     losses: ClassVar[tuple[str, ...]] = ("softmax",)
 
     def __init__(self, triples: Tensor, num_entities: int, config: FitConfig) -> None:

@@ -15,9 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from kg.embedding.encoders import Encoder, FreeTable
+from kg.embedding.features import FeatureMap
+from kg.embedding.optim import gather
 from kg.embedding.states import Edges, States
 from kg.errors import InputError
 from kg.registry import Registry
+
+TABLES = ("entities", "relations")
 
 
 class Scorer(nn.Module, ABC):
@@ -38,6 +42,8 @@ class Scorer(nn.Module, ABC):
         dropout: share of a head's numbers that are dropped while training.
         relation_dropout: share of a relation's numbers, likewise.
         init_std: standard deviation of fresh vectors; a scorer of its own taste overrides `reset_parameters`.
+        features: (N, F) what is known of entities besides; mapped to their width and added to the free vectors.
+        free: False leaves the features alone, so that an entity without facts has a vector as good as any.
         facts_per_relation: (2R,) how often each relation occurs, for members whose size depends on it.
     """
 
@@ -61,6 +67,8 @@ class Scorer(nn.Module, ABC):
         dropout: float = 0.0,
         relation_dropout: float = 0.0,
         init_std: float = 0.1,
+        features: Tensor | None = None,
+        free: bool = True,
         facts_per_relation: Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -75,11 +83,14 @@ class Scorer(nn.Module, ABC):
         )
         self.entities = nn.Parameter(torch.empty(num_entities, self.encoder.entity_features))
         self.relations = nn.Parameter(torch.empty(2 * num_relations, self.encoder.relation_features))
+        self.features = None if features is None else FeatureMap(features, self.encoder.entity_features)
         no_edges = torch.zeros(0, dtype=torch.long)
         edges = edges or Edges(no_edges, no_edges, torch.zeros(2 * num_relations + 1, dtype=torch.long))
         for name in ("source", "target", "offsets"):
             self.register_buffer(name, getattr(edges, name), persistent=False)
         self.reset_parameters()
+        if not free:
+            self.entities.requires_grad_(False).zero_()
 
     def reset_parameters(self) -> None:
         """Draw fresh entity and relation vectors."""
@@ -120,11 +131,19 @@ class Scorer(nn.Module, ABC):
     def own_weights(self) -> list[str]:
         """The names of what the member learns besides vectors, as a core tensor or filters."""
         names = (name for name, _ in self.named_parameters())
-        return [name for name in names if name not in ("entities", "relations") and not name.startswith("encoder.")]
+        return [name for name in names if name not in TABLES and not name.startswith(("encoder.", "features."))]
 
     def states(self) -> States:
         """Entity and relation states from the encoder; pass them on where several scores are asked for."""
-        return self.encode(Edges(self.source, self.target, self.offsets), self.entities)
+        return self.encode(Edges(self.source, self.target, self.offsets), self.inputs())
+
+    def inputs(self, ids: Tensor | None = None) -> Tensor:
+        """What the encoder reads of all entities, or of some (n,): free vectors, and features where there are any.
+
+        The gradient of some free vectors is sparse.
+        """
+        rows = self.entities if ids is None else gather(self.entities, ids)
+        return rows if self.features is None else rows + self.features(ids)
 
     def encode(self, edges: Edges, entities: Tensor) -> States:
         """States from the edges between some entities, and their rows of `entities`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -45,6 +46,11 @@ class TestKVsAllBySoftmax(TestKVsAll):
 class TestSampledSoftmax(ModeContract):
     member = "sampled"
     settings: ClassVar[dict[str, Any]] = {"shared": 32, "sampler": "degree"}
+
+
+class TestInBatch(ModeContract):
+    member = "in-batch"
+    settings: ClassVar[dict[str, Any]] = {"temperature": 0.1, "margin": 0.0, "earlier": 2}
 
 
 class TestUniform(NegativesContract):
@@ -186,6 +192,55 @@ def test_drawn_entities_that_are_true_are_marked() -> None:
 def test_a_shared_sample_cannot_look_at_each_fact() -> None:
     with pytest.raises(InputError, match="sampler: typed looks at each fact"):
         build_mode(FitConfig(mode="sampled", sampler="typed"), random_facts(), ENTITIES, RELATIONS)
+
+
+def test_candidates_in_the_batch_that_are_true_are_marked() -> None:
+    facts = both_directions()
+    known = set(map(tuple, facts.tolist()))
+    mode = build_mode(FitConfig(mode="in-batch", batch=7, earlier=2), random_facts(), ENTITIES, RELATIONS)
+    before: list[list[int]] = []
+    for batch in mode.batches(torch.Generator().manual_seed(0)):
+        tails = batch.facts[:, 2].tolist()
+        assert batch.earlier.tolist() == [tail for part in before[-2:] for tail in part]
+        candidates = [*tails, *batch.earlier.tolist()]
+        marked = set(zip(batch.rows.tolist(), batch.columns.tolist(), strict=True))
+        expected = {
+            (row, column)
+            for row, (head, relation, _) in enumerate(batch.facts.tolist())
+            for column, candidate in enumerate([*candidates, head])
+            if (head, relation, candidate) in known and row != column
+        }
+        # A fact's own head is one candidate, behind all others.
+        expected = {(row, min(column, len(candidates))) for row, column in expected}
+        assert marked == expected
+        before.append(tails)
+
+
+def test_in_batch_is_infonce_of_cosines() -> None:
+    facts = both_directions()
+    config = FitConfig(mode="in-batch", batch=5, earlier=1, dim=8, n3=0.0, temperature=0.2, margin=0.1)
+    scorer = build_scorer(config, ENTITIES, RELATIONS, random_facts())
+    mode = build_mode(config, random_facts(), ENTITIES, RELATIONS)
+    _, batch = itertools.islice(mode.batches(torch.Generator().manual_seed(0)), 2)
+    states = scorer.states()
+    known = set(map(tuple, facts.tolist()))
+    losses = []
+    for row, (head, relation, _) in enumerate(batch.facts.tolist()):
+        query = scorer.query(states.entities[head], states.relations[relation])
+        candidates = [*batch.facts[:, 2].tolist(), *batch.earlier.tolist(), head]
+        kept = [place for place, other in enumerate(candidates) if place == row or (head, relation, other) not in known]
+        cosines = torch.cosine_similarity(query[None], states.entities[[candidates[place] for place in kept]])
+        cosines[kept.index(row)] -= 0.1
+        losses.append(torch.nn.functional.cross_entropy(cosines / 0.2, torch.tensor(kept.index(row))))
+    torch.testing.assert_close(mode.loss(scorer, states, batch), torch.stack(losses).mean())
+
+
+def test_in_batch_needs_products() -> None:
+    config = FitConfig(mode="in-batch", scorer="rotate", dim=8, batch=4)
+    scorer = build_scorer(config, ENTITIES, RELATIONS, random_facts())
+    mode = build_mode(config, random_facts(), ENTITIES, RELATIONS)
+    with pytest.raises(InputError, match="in-batch needs scores that are products; those of RotatE are not"):
+        mode.loss(scorer, scorer.states(), next(iter(mode.batches(torch.Generator().manual_seed(0)))))
 
 
 def test_a_mode_names_its_losses() -> None:

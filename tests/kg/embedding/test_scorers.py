@@ -141,9 +141,14 @@ class TestSimplE(ScorerContract):
 
 class TestRESCAL(ScorerContract):
     member = "rescal"
-    fit_settings: ClassVar[dict[str, Any]] = {**BY_ADAM, "dim": 10, "l2": 0.01}
+    fit_settings: ClassVar[dict[str, Any]] = {**BY_ADAM, "dim": 8, "l2": 0.01}
     recovers = BILINEAR | COMPOSITION
     cannot = frozenset()
+
+
+class TestRESCALOfTwoMatrices(TestRESCAL):
+    options: ClassVar[dict[str, Any]] = {"tied": False}
+    fit_settings: ClassVar[dict[str, Any]] = {**BY_ADAM, "dim": 10, "l2": 0.01}
 
 
 class TestTuckER(ScorerContract):
@@ -304,8 +309,15 @@ def test_transparse_is_kept_in_its_vectors() -> None:
 
 
 def test_rescal_is_a_matrix_between_two_vectors() -> None:
-    scorer = small("rescal")
+    scorer = small("rescal", tied=False)
     assert_scores(scorer, [head @ relation.reshape(8, 8) @ tail for head, relation, tail in facts_of(scorer)])
+
+
+def test_a_tied_rescal_scores_both_sides_alike() -> None:
+    scorer = small("rescal")
+    assert not torch.allclose(scorer.score(HEAD, RELATION, TAIL), scorer.score(TAIL, RELATION, HEAD))
+    back = scorer.score(TAIL, scorer.inverse(RELATION), HEAD)
+    torch.testing.assert_close(scorer.score(HEAD, RELATION, TAIL), back)
 
 
 def test_cp_has_two_vectors_for_an_entity() -> None:

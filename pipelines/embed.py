@@ -36,6 +36,9 @@ def embed(
     text_model: Annotated[
         Path | None, typer.Option(help="With --features text: a local transformers folder; default hashed words.")
     ] = None,
+    map_tables: Annotated[
+        bool, typer.Option("--map-tables", help="Keep the entity table in files beside OUT, mapped into memory.")
+    ] = False,
     search: Annotated[
         bool, typer.Option("--tune", help="Spend the minutes on a random search of settings that are not given.")
     ] = False,
@@ -55,6 +58,7 @@ def embed(
 
     from kg.embedding import FitConfig, Vectors, fit, rank
     from kg.embedding.config import merged
+    from kg.embedding.parallel import processes
     from kg.embedding.tune import tune
 
     chosen = {"scorer": scorer, "encoder": encoder, "dim": dim, "minutes": minutes, "epochs": epochs, "seed": seed}
@@ -65,6 +69,7 @@ def embed(
         if len(unseen := facts.unseen(part)):
             say(f"{part}: {len(unseen)} entities occur in no training fact; their vectors never moved")
     checkpoint = out.with_name(f".{out.name}.fit")
+    tables = out.with_name(f".{out.name}.tables")
     numbers = None if features is None else entity_features(graph, facts, features, text_model)
     sizes = len(facts.keys), len(facts.relation_keys)
     trials: list[Any] = []
@@ -89,9 +94,12 @@ def embed(
             valid=facts.valid if len(facts.valid) else None,
             known=facts.test,
             features=numbers,
+            tables=tables if map_tables else None,
             checkpoint=checkpoint,
             resume=resume,
         )
+    if processes()[0]:
+        raise typer.Exit  # the first of several processes writes and tells
     known = np.concatenate([facts.train, facts.valid, facts.test])
     rows = figures(rank(result.model, facts.test, known), facts, config) if len(facts.test) else []
     summary: dict[str, Any] = {
@@ -120,7 +128,8 @@ def embed(
             **({"trials": trials} if trials else {}),
         },
     ).save(out)
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    for place in (checkpoint, tables):
+        shutil.rmtree(place, ignore_errors=True)
     report(summary, rows)
     return {**summary, "rows": [row.to_json() for row in rows]}
 

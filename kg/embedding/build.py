@@ -11,8 +11,9 @@ import torch
 
 from kg.embedding.config import FitConfig
 from kg.embedding.encoders import ENCODERS, Encoder
+from kg.embedding.mapped import MappedTables
 from kg.embedding.modes import MODES, Mode
-from kg.embedding.optim import RowAdagrad, RowAdam
+from kg.embedding.optim import RowAdagrad, RowAdam, RowSparse
 from kg.embedding.scorers import SCORERS, Scorer
 from kg.embedding.states import Edges, with_inverses
 from kg.errors import InputError, nearest
@@ -24,6 +25,7 @@ def build_scorer(
     num_relations: int,
     triples: np.ndarray,
     features: np.ndarray | None = None,
+    tables: MappedTables | None = None,
 ) -> Scorer:
     """The scorer of a config with its encoder over the facts, drawn from torch's generator."""
     if features is not None and len(features) != num_entities:
@@ -46,6 +48,7 @@ def build_scorer(
         init_std=config.init_std,
         features=None if features is None else torch.as_tensor(features, dtype=torch.float32),
         free=config.free,
+        tables=tables,
         facts_per_relation=counts.repeat(2),
         **config.scorer_options,
     )
@@ -57,9 +60,9 @@ def build_mode(config: FitConfig, triples: np.ndarray, num_entities: int, num_re
     return MODES[config.mode](facts, num_entities, config)
 
 
-def build_optimizer(config: FitConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+def build_optimizer(config: FitConfig, parameters: list[torch.nn.Parameter]) -> RowSparse:
     """Adagrad or Adam at the config's learning rate, by rows where gradients are sparse."""
-    make = RowAdam if config.optimizer == "adam" else RowAdagrad
+    make: type[RowAdam] | type[RowAdagrad] = RowAdam if config.optimizer == "adam" else RowAdagrad
     return make(parameters, lr=config.lr)
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from kg.embedding.optim import RowSparse
 from kg.errors import InputError
 from kg.storage import atomic_directory, read_json, write_json
 
@@ -86,10 +87,15 @@ def flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `flatten`, for an optimizer over the same parameters."""
+    """The inverse of `flatten`, for an optimizer over the same parameters; what lies in files goes there again."""
     saved = optimizer.state_dict()
     saved["state"] = {}
     for name, value in tensors.items():
         index, what = name.split(".", 1)
         saved["state"].setdefault(int(index), {})[what] = value
     optimizer.load_state_dict(saved)
+    if isinstance(optimizer, RowSparse):
+        for parameter in optimizer.tables:
+            state = optimizer.state[parameter]
+            for name in optimizer.moments:
+                state[name] = optimizer.moment(name, parameter).copy_(state[name])

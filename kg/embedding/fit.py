@@ -13,13 +13,17 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from kg.embedding.build import build_mode, build_optimizer, build_scorer, pick_device
 from kg.embedding.checkpoint import FitState, load_checkpoint, save_checkpoint
 from kg.embedding.config import FitConfig
+from kg.embedding.mapped import MappedTables
 from kg.embedding.memory import freed_memory_kept
 from kg.embedding.modes import Mode
 from kg.embedding.neighborhoods import AskedStates, Neighborhoods, SampledStates, asks, check_fanouts
+from kg.embedding.optim import RowSparse
+from kg.embedding.parallel import agreed, average_gradients, join_processes, processes, shared_out
 from kg.embedding.ranking import rank
 from kg.embedding.scorers import Scorer
 from kg.embedding.seeding import mixed, seeded
@@ -53,6 +57,7 @@ def fit(
     valid: np.ndarray | None = None,
     known: np.ndarray | None = None,
     features: np.ndarray | None = None,
+    tables: Path | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
@@ -71,7 +76,11 @@ def fit(
         known: facts besides `triples` and `valid` to filter in validation.
         features: (N, F) floats of entities, from `kg.embedding.features` or any model; `config.free` says whether
             entities have free vectors besides.
-        checkpoint: a folder for the state of the fit, written every 20 seconds and at the end.
+        tables: a folder for the entity table and what the optimizer knows of it, mapped into memory instead of held
+            there; with a mode that asks for some entities (sampled, negatives), a graph may have more than memory
+            holds. On the CPU only.
+        checkpoint: a folder for the state of the fit, written every 20 seconds, or less often where it is large, and
+            at the end.
         resume: go on from `checkpoint` where there is one.
         on_epoch: called with each epoch's row of figures.
 
@@ -84,21 +93,26 @@ def fit(
         torch.Size([1, 3])
     """
     config = config or FitConfig()
+    join_processes()
     check_triples(triples, num_entities, num_relations)
     if valid is not None:
         check_valid(valid, triples, num_entities, num_relations)
+    device = torch.device("cpu") if tables is not None else pick_device(config.device)
+    mapped = None if tables is None else MappedTables(tables)
     with seeded(config.seed, 0):
-        model = build_scorer(config, num_entities, num_relations, triples, features).to(pick_device(config.device))
+        model = build_scorer(config, num_entities, num_relations, triples, features, mapped).to(device)
     mode = build_mode(config, triples, num_entities, num_relations)
     optimizer = build_optimizer(config, list(model.parameters()))
+    if mapped is not None:
+        optimizer.tables = {model.entities: mapped}
     read = reader_of_states(model, config, triples)
     state = FitState(fingerprint(triples, num_entities, num_relations, config, features))
     if resume and checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint, model, optimizer, state.identity)
-    last_save = time.monotonic()
+    next_save = time.monotonic() + SAVE_SECONDS
     with progress() as display:
         task = display.add_task(f"fit {config.scorer}", total=config.epochs, completed=state.epoch)
-        while not (stopped := reason_to_stop(state, config)):
+        while not agreed(bool(stopped := reason_to_stop(state, config))):
             started = time.monotonic()
             left = seconds_left(state, config)
             states = functools.partial(read, state.epoch)
@@ -114,14 +128,22 @@ def fit(
             display.update(task, completed=state.epoch, description=describe(config, row))
             if on_epoch is not None:
                 on_epoch(row)
-            if checkpoint is not None and time.monotonic() - last_save > SAVE_SECONDS:
-                save_checkpoint(checkpoint, model, optimizer, state)
-                last_save = time.monotonic()
+            if checkpoint is not None and time.monotonic() > next_save:
+                next_save = saved_at(checkpoint, model, optimizer, state)
     if checkpoint is not None:
-        save_checkpoint(checkpoint, model, optimizer, state)
+        saved_at(checkpoint, model, optimizer, state)
     if state.best:
         model.load_state_dict(state.best)
     return FitResult(model.eval(), state.history, stopped, state.best_epoch if state.best else state.epoch)
+
+
+def saved_at(checkpoint: Path, model: Scorer, optimizer: RowSparse, state: FitState) -> float:
+    """Save a checkpoint; returns when the next is due, so that saving takes a twentieth of the time at most."""
+    started = time.monotonic()
+    if processes()[0] == 0:
+        save_checkpoint(checkpoint, model, optimizer, state)
+    ended = time.monotonic()
+    return ended + max(SAVE_SECONDS, 20 * (ended - started))
 
 
 def reader_of_states(model: Scorer, config: FitConfig, triples: np.ndarray) -> Callable[[int], States]:
@@ -162,30 +184,41 @@ def run_epoch(
 ) -> dict[str, float]:
     """One pass over the facts (or as much of it as fits into `seconds`): figures of the epoch."""
     model.train()
-    device = model.entities.device
     ends = time.monotonic() + seconds
     total, count = 0.0, 0
     with seeded(config.seed, epoch + 1):
         generator = torch.Generator().manual_seed(mixed(config.seed, epoch + 1))
-        for batch in mode.batches(generator):
-            current = states()
-            on_device = type(batch)(*(tensor.to(device) for tensor in batch))
-            loss = mode.loss(model, current, on_device)
-            for term in current.terms:
-                loss = loss + term
-            if not bool(torch.isfinite(loss)):
-                raise InputError(
-                    f"the loss is not finite at step {step + 1} with learning rate {config.lr:g}; "
-                    "lower it with --set lr=..., the last good checkpoint stays"
-                )
+        for batch in shared_out(mode.batches(generator)):
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            value = 0.0 if batch is None else backward(model, mode, batch, states(), step, config)
+            average_gradients(model.parameters(), 0 if batch is None else mode.size(batch))
             optimizer.step()
-            total, count, step = total + loss.item(), count + 1, step + 1
-            if time.monotonic() >= ends:
+            total, count, step = total + value, count + 1, step + 1
+            if agreed(time.monotonic() >= ends):
                 break
     model.eval()
     return {"epoch": epoch + 1, "step": step, "loss": total / max(count, 1)}
+
+
+def backward(
+    model: Scorer, mode: Mode, batch: tuple[Tensor, ...], states: States, step: int, config: FitConfig
+) -> float:
+    """The loss of a batch, and the gradients of all parameters.
+
+    Raises:
+        InputError: when the loss is not finite.
+    """
+    device = model.entities.device
+    loss = mode.loss(model, states, type(batch)(*(tensor.to(device) for tensor in batch)))
+    for term in states.terms:
+        loss = loss + term
+    if not bool(torch.isfinite(loss)):
+        raise InputError(
+            f"the loss is not finite at step {step + 1} with learning rate {config.lr:g}; "
+            "lower it with --set lr=..., the last good checkpoint stays"
+        )
+    loss.backward()
+    return loss.item()
 
 
 def check_triples(triples: np.ndarray, num_entities: int, num_relations: int) -> None:

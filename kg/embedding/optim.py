@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim.adagrad import adagrad
 from torch.optim.adam import adam
+
+from kg.embedding.mapped import MappedTables
 
 
 class RowSparse(torch.optim.Optimizer):
@@ -20,6 +22,14 @@ class RowSparse(torch.optim.Optimizer):
     """
 
     moments: tuple[str, ...]
+    tables: Mapping[Tensor, MappedTables] = {}
+    """Parameters whose moments lie in files."""
+
+    def moment(self, name: str, parameter: Tensor) -> Tensor:
+        """A moment before the first step."""
+        if parameter in self.tables:
+            return self.tables[parameter].make(name, tuple(parameter.shape))
+        return torch.zeros_like(parameter)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -30,7 +40,7 @@ class RowSparse(torch.optim.Optimizer):
                     continue
                 state = self.state[parameter]
                 if not state:
-                    state.update({name: torch.zeros_like(parameter) for name in self.moments})
+                    state.update({name: self.moment(name, parameter) for name in self.moments})
                     state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
                 if parameter.grad.is_sparse:
                     state["step"] += 1

@@ -173,3 +173,27 @@ def test_a_search_says_what_it_chose(folder: Path, tmp_path: Path) -> None:
     assert summary["chosen"]["dim"] == 8
     assert Vectors.load(tmp_path / "tuned").figures["trials"][0]["valid_mrr"] == summary["valid_mrr"]
     assert not (tmp_path / ".tuned.fit").exists()
+
+
+def test_texts_and_numbers_are_features(graph: Path, folder: Path, tmp_path: Path) -> None:
+    (folder / "entity2text.txt").write_text("e0\tthe first\ne1\tthe second of them\n")
+    by_text = kept("embed", folder, "--out", tmp_path / "text", "--features", "text", "--set", "free=false", *QUICK)
+    assert by_text.exit_code == 0, by_text.output
+    assert kept("embed", graph, "--out", tmp_path / "labels", "--features", "text", *QUICK).exit_code == 0
+    for arguments, reason in (
+        ((graph, "--features", "literals"), "the graph has no predicate with ten numbers or more"),
+        ((folder, "--features", "literals"), "a folder of facts has no literals"),
+        ((folder, "--features", "txt"), "--features txt: did you mean 'text'"),
+        ((folder, "--features", "literals", "--text-model", "x"), "--text-model: it goes with --features text"),
+        ((folder, "--features", "text", "--text-model", "absent"), "absent: no such folder of a language model"),
+    ):
+        ran = kept("embed", *arguments, "--out", tmp_path / "refused", *QUICK)
+        assert ran.exit_code == 2
+        assert reason in ran.stderr
+        assert not (tmp_path / "refused").exists()
+
+
+def test_mapped_tables_are_gone_when_the_vectors_are_there(folder: Path, tmp_path: Path) -> None:
+    ran = kept("embed", folder, "--out", tmp_path / "v", "--map-tables", "--set", "mode=sampled", *QUICK)
+    assert ran.exit_code == 0, ran.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["facts", "v"]

@@ -50,6 +50,10 @@ class Mode(ABC, Generic[Batch]):
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """The batches of one epoch in an order drawn from `generator`."""
 
+    def size(self, batch: Batch) -> int:
+        """Facts of a batch: what its loss is the mean over."""
+        return len(batch[0])  # type: ignore[index]
+
     @abstractmethod
     def loss(self, scorer: Scorer, states: States, batch: Batch) -> Tensor:
         """The mean loss of a batch, a differentiable scalar."""

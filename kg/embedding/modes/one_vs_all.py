@@ -59,6 +59,9 @@ class OneVsAll(Mode[Queries]):
             tails = self.tails[self.starts[chosen][rows] + within]
             yield Queries(self.heads[chosen], self.relations[chosen], rows, tails)
 
+    def size(self, batch: Queries) -> int:
+        return len(batch.tails)
+
     def loss(self, scorer: Scorer, states: States, batch: Queries) -> Tensor:
         # One gather of heads and tails together: each gather costs a pass over the whole table in the backward.
         gathered = states.entities[torch.cat([batch.heads, batch.tails])]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from kg.embedding.encoders import Encoder, FreeTable
 from kg.embedding.features import FeatureMap
+from kg.embedding.mapped import MappedTables
 from kg.embedding.optim import gather
 from kg.embedding.states import Edges, States
 from kg.errors import InputError
@@ -44,6 +45,7 @@ class Scorer(nn.Module, ABC):
         init_std: standard deviation of fresh vectors; a scorer of its own taste overrides `reset_parameters`.
         features: (N, F) what is known of entities besides; mapped to their width and added to the free vectors.
         free: False leaves the features alone, so that an entity without facts has a vector as good as any.
+        tables: where the entity table lies in a file instead of in memory.
         facts_per_relation: (2R,) how often each relation occurs, for members whose size depends on it.
     """
 
@@ -69,6 +71,7 @@ class Scorer(nn.Module, ABC):
         init_std: float = 0.1,
         features: Tensor | None = None,
         free: bool = True,
+        tables: MappedTables | None = None,
         facts_per_relation: Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -81,7 +84,8 @@ class Scorer(nn.Module, ABC):
         self.encoder = encoder(
             entity_width=self.entity_width, relation_width=self.relation_width, num_relations=2 * num_relations
         )
-        self.entities = nn.Parameter(torch.empty(num_entities, self.encoder.entity_features))
+        shape = num_entities, self.encoder.entity_features
+        self.entities = nn.Parameter(torch.empty(shape) if tables is None else tables.make("entities", shape))
         self.relations = nn.Parameter(torch.empty(2 * num_relations, self.encoder.relation_features))
         self.features = None if features is None else FeatureMap(features, self.encoder.entity_features)
         no_edges = torch.zeros(0, dtype=torch.long)

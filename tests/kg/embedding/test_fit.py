@@ -180,3 +180,24 @@ def test_a_relation_unseen_in_training_is_told() -> None:
 def test_options_that_do_not_exist_are_told(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         fitted(FitConfig(dim=8, epochs=1, **settings))
+
+
+@pytest.mark.parametrize("settings", [{"mode": "sampled", "shared": 4}, {"mode": "negatives", "optimizer": "adam"}])
+def test_mapped_tables_change_nothing_but_where_they_lie(tmp_path: Path, settings: dict[str, Any]) -> None:
+    config = FitConfig(dim=8, epochs=4, batch=8, **settings)
+    held, mapped = fitted(config), fitted(config, tables=tmp_path / "tables")
+    assert_same(held, mapped)
+    names = {"entities"} | ({"mean", "square"} if "optimizer" in settings else {"sum"})
+    assert {path.stem for path in (tmp_path / "tables").iterdir()} == names
+    on_disk = np.fromfile(tmp_path / "tables" / "entities.bin", np.float32).reshape(ENTITIES, 8)
+    np.testing.assert_array_equal(on_disk, mapped.model.entities.detach())
+    short = config.model_copy(update={"epochs": 2})
+    places = {"tables": tmp_path / "tables", "checkpoint": tmp_path / "fit"}
+    fitted(short, **places)
+    assert_same(held, fitted(config, resume=True, **places))
+
+
+def test_tables_without_a_place_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"file"):
+        fitted(tables=tmp_path / "file" / "tables")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,7 +12,6 @@ from torch import Tensor
 
 from kg.embedding.answers import AnswerIndex
 from kg.embedding.memory import freed_memory_kept
-from kg.embedding.scorers import Scorer
 from kg.embedding.states import States
 from kg.errors import InputError, nearest
 
@@ -124,9 +124,23 @@ def cardinalities(known: np.ndarray) -> dict[int, str]:
     return classes
 
 
+class Ranked(Protocol):
+    """What is ranked: a `Scorer`, or another model that scores all entities, as a path model does."""
+
+    num_entities: int
+    num_relations: int
+    training: bool
+
+    def states(self) -> States: ...
+
+    def score_tails(self, head: Tensor, relation: Tensor, states: States, candidates: slice) -> Tensor: ...
+
+    def train(self, mode: bool = True) -> object: ...
+
+
 @freed_memory_kept()
 @torch.no_grad()
-def rank(model: Scorer, test: np.ndarray, known: np.ndarray, *, chunk: int | None = None) -> Ranks:
+def rank(model: Ranked, test: np.ndarray, known: np.ndarray, *, chunk: int | None = None) -> Ranks:
     """Rank the true head and the true tail of each test fact among all entities, other true answers taken out.
 
     Equal queries are scored once, other true answers are found in a CSR index and set to -inf, and a rank is a count of
@@ -151,7 +165,7 @@ def rank(model: Scorer, test: np.ndarray, known: np.ndarray, *, chunk: int | Non
     if not len(test):
         raise InputError("test: there are no facts to rank")
     was_training = model.training
-    model.eval()
+    model.train(False)
     states = model.states()
     if not all(bool(table.isfinite().all()) for table in states[:2]):
         raise InputError("the model's vectors are not finite; it cannot be ranked")
@@ -179,7 +193,7 @@ def as_queries(triples: np.ndarray, side: int, num_relations: int) -> tuple[np.n
 
 
 def count_better(
-    model: Scorer,
+    model: Ranked,
     states: States,
     queries: np.ndarray,
     answers: np.ndarray,
@@ -193,7 +207,7 @@ def count_better(
     bounds = np.searchsorted(inverse[order], np.arange(len(distinct) + 1))
     width, block = block_shape(model.num_entities, chunk)
     better, equal = np.zeros(len(answers), np.int64), np.zeros(len(answers), np.int64)
-    device = model.entities.device
+    device = states.relations.device
     for first in range(0, len(distinct), block):
         last = min(first + block, len(distinct))
         asked = torch.as_tensor(distinct[first:last], device=device)
@@ -228,7 +242,7 @@ class ScoreBlock:
     could differ in the last bit, and ties would be broken by rounding.
     """
 
-    def __init__(self, model: Scorer, states: States, asked: Tensor, width: int) -> None:
+    def __init__(self, model: Ranked, states: States, asked: Tensor, width: int) -> None:
         self.model, self.states, self.asked, self.width = model, states, asked, width
         self.whole = self._slice(0) if width >= model.num_entities else None
 
@@ -245,7 +259,7 @@ class ScoreBlock:
 
     def at(self, rows: Tensor, columns: Tensor) -> Tensor:
         """The scores of (query, entity) pairs."""
-        values = torch.empty(len(rows), dtype=self.states.entities.dtype, device=rows.device)
+        values = torch.empty(len(rows), dtype=self.states.relations.dtype, device=rows.device)
         for start, scores in self.slices():
             inside = (columns >= start) & (columns < start + scores.shape[1])
             values[inside] = scores[rows[inside], columns[inside] - start]

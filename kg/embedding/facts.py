@@ -96,6 +96,33 @@ def from_graph(kg: KnowledgeGraph, *, hold_out_share: float = 0.0, seed: int = 0
     )
 
 
+def literals_as_entities(kg: KnowledgeGraph) -> tuple[np.ndarray, tuple[int, int]]:
+    """The triples of a graph and its literals as triples: each distinct value is an entity, each predicate a relation.
+
+    What R-GCN's classification of entities reads (Schlichtkrull et al. 2018).
+
+    Returns:
+        (T, 3) distinct triples, and the numbers of entities and of relations. Ids of the graph stay.
+
+    >>> from kg.graph import KnowledgeGraph
+    >>> literals_as_entities(KnowledgeGraph.from_triples([("a", "p", "b")], labels={"a": "A"}))[1]
+    (3, 2)
+    """
+    table = kg.parts.literals.table
+    predicate, value = (table[name].combine_chunks() for name in ("predicate", "value"))
+    values = value.dictionary_encode()
+    rows = np.stack(
+        [
+            table["subject"].to_numpy().astype(np.int64),
+            np.asarray(predicate.indices, dtype=np.int64) + kg.num_relations,
+            np.asarray(values.indices, dtype=np.int64) + kg.num_entities,
+        ],
+        1,
+    )
+    sizes = kg.num_entities + len(values.dictionary), kg.num_relations + len(predicate.dictionary)
+    return np.unique(np.concatenate([np.asarray(kg.triples, dtype=np.int64), rows]), axis=0), sizes
+
+
 def hold_out(triples: np.ndarray, share: float, *, seed: int = 0) -> np.ndarray:
     """Rows of a random share of the facts such that every entity and relation keeps a fact; fewer where that fails.
 

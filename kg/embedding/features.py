@@ -32,6 +32,7 @@ class FeatureMap(nn.Module):
         width: numbers of an entity.
         hidden: width of the layer between.
 
+        >>> import torch
         >>> FeatureMap(torch.eye(3), 4).eval()(torch.tensor([0, 2])).shape
         torch.Size([2, 4])
     """

@@ -25,6 +25,12 @@ TASKS = {
     "sampled": f"sampled training, facts ({PEER}: 32 own negatives; kept: 2,048 shared by 1,024 facts)",
     "ranking": "full filtered ranking, facts",
 }
+HEADS = {
+    "per core-second": "a core-second",
+    "per second": "a second",
+    "ratio": f"x {PEER}, a core-second",
+    "memory": "memory, MB",
+}
 ENGINES = {
     "1vsall": ("kept", "kept bfloat16", PEER),
     "sampled": ("kept", "kept bfloat16", PEER),
@@ -36,6 +42,7 @@ ENGINES = {
 def bench_embed(
     folder: Annotated[list[Path], typer.Argument(help="Folders with train.txt, valid.txt and test.txt.")],
     task: Annotated[list[str] | None, typer.Option(help="1vsall, sampled, ranking; may be repeated.")] = None,
+    engine: Annotated[list[str] | None, typer.Option(help="Only these engines; may be repeated.")] = None,
     rounds: Annotated[int, typer.Option(help="How often each engine is run.")] = 3,
     out: Annotated[Path | None, typer.Option(help="A folder for results.json.")] = None,
     record: Annotated[Path | None, typer.Option(help="A Markdown page of results to write the figures into.")] = None,
@@ -48,21 +55,26 @@ def bench_embed(
     from kg.errors import InputError, nearest
     from kg.progress import progress
     from pipelines.bench.kg import installed
+    from pipelines.bench.measure import by_engine
 
     started = time.perf_counter()
     for name in task or []:
         if name not in TASKS:
             raise InputError(f"--task {name}: {nearest(name, TASKS)}")
+    engines = {name for names in ENGINES.values() for name in names}
+    for name in engine or []:
+        if name not in engines:
+            raise InputError(f"--engine {name}: {nearest(name, engines)}")
     for place in folder:
         if not (place / "train.txt").exists():
             raise InputError(f"{place}: there is no train.txt")
     jobs = [
-        Job(place, name, engine, threads)
+        Job(place, name, one, threads)
         for place in folder
         for name in task or TASKS
-        for engine in ENGINES[name]
+        for one in ENGINES[name]
         for threads in (1, 2)
-        if installed(PEER) or engine != PEER
+        if (not engine or one in engine) and (installed(PEER) or one != PEER)
     ]
     if not installed(PEER):
         say("pykeen is left out, it is not installed")
@@ -74,7 +86,7 @@ def bench_embed(
                 costs[job].append(job.run())
                 display.advance(bar)
     rows = [row for job, runs in costs.items() for row in figures(job, runs, costs)]
-    text = table(rows)
+    text = by_engine(rows, HEADS)
     run = describe_run(" ".join(["kept", *sys.argv[1:]]), started)
     if out is not None:
         write_results(out, run, rows)
@@ -145,29 +157,3 @@ def figures(job: Job, runs: list[dict[str, float]], costs: dict[Job, list[dict[s
         rows.append(figure("embed", split, job.arm, "ratio", [run["units"] / run["cpu"] / base for run in runs]))
     rows.append(figure("embed", split, job.arm, "memory", [run["memory"] for run in runs]))
     return rows
-
-
-def table(rows: list[Figure]) -> str:
-    """Markdown: a table for each task and data set, a line for each engine."""
-    heads = {
-        "per core-second": "a core-second",
-        "per second": "a second",
-        "ratio": f"x {PEER}, a core-second",
-        "memory": "memory, MB",
-    }
-    text = ""
-    for split in dict.fromkeys(row.split for row in rows):
-        text += f"\n### {split}\n\n| engine | {' | '.join(heads.values())} |\n|{'---|' * (len(heads) + 1)}\n"
-        for arm in dict.fromkeys(row.arm for row in rows if row.split == split):
-            cells = {row.metric: row for row in rows if (row.split, row.arm) == (split, arm)}
-            text += f"| {arm} | {' | '.join(cell(cells.get(metric)) for metric in heads)} |\n"
-    return text
-
-
-def cell(row: Figure | None) -> str:
-    """A median with its least and greatest."""
-    if row is None:
-        return ""
-    scale, places = {"memory": (1e-6, 0), "ratio": (1.0, 1)}.get(row.metric, (1.0, 0))
-    value, low, high = (f"{number * scale:,.{places}f}" for number in (row.value, row.low or 0.0, row.high or 0.0))
-    return value if low == high else f"{value} ({low} to {high})"

@@ -55,7 +55,7 @@ class Some:
     """The first batches of a training mode."""
 
     def __init__(self, mode: Any) -> None:
-        self.mode, self.loss = mode, mode.loss
+        self.mode, self.loss, self.size = mode, mode.loss, mode.size
         self.limit = self.units = 0
 
     def batches(self, generator: Any) -> Iterator[Any]:

@@ -16,6 +16,9 @@ from kept.probing.rows import Figure
 from kg.errors import InputError
 from kg.progress import progress
 
+SHOWN = {"memory": (1e-6, 0), "ratio": (1, 1), "per second": (1, 0), "per core-second": (1, 0)}
+"""Scale and decimal places of metrics in a table; else 1 and 2."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -106,8 +109,13 @@ def figure(task: str, split: str, arm: str, metric: str, values: Sequence[float]
 
 
 def table(rows: Sequence[Figure], yardstick: str) -> str:
-    """Markdown: a line for each program."""
+    """Markdown: a line for each program, beside the yardstick."""
     heads = {"wall": "wall, s", "cpu": "CPU, s", "memory": "memory, MB", "speed": f"speed, x {yardstick}"}
+    return by_engine(rows, heads)
+
+
+def by_engine(rows: Sequence[Figure], heads: Mapping[str, str]) -> str:
+    """Markdown: a table for each split, a line for each engine, a column for each metric of `heads`."""
     text = ""
     for split in dict.fromkeys(row.split for row in rows):
         text += f"\n### {split}\n\n| engine | {' | '.join(heads.values())} |\n|{'---|' * (len(heads) + 1)}\n"
@@ -121,8 +129,8 @@ def cell(row: Figure | None) -> str:
     """A median with its least and greatest."""
     if row is None:
         return ""
-    scale, places = (1e-6, 0) if row.metric == "memory" else (1, 2)
-    value, low, high = (f"{number * scale:.{places}f}" for number in (row.value, row.low or 0.0, row.high or 0.0))
+    scale, places = SHOWN.get(row.metric, (1, 2))
+    value, low, high = (f"{number * scale:,.{places}f}" for number in (row.value, row.low or 0.0, row.high or 0.0))
     return value if low == high else f"{value} ({low} to {high})"
 
 

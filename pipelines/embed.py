@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def embed(
     graph: Annotated[Path, typer.Argument(help="A graph directory, or a folder with train.txt, valid.txt, test.txt.")],
     out: Out,
-    scorer: Annotated[str, typer.Option(help="Similarity: complex, distmult, rotate, transe, ...")] = "complex",
-    encoder: Annotated[str, typer.Option(help="GNN under it: none, rgcn, compgcn, ...")] = "none",
+    scorer: Annotated[str, typer.Option(help="Similarity; `kept parts scorer` lists all.")] = "complex",
+    encoder: Annotated[str, typer.Option(help="GNN under it; `kept parts encoder` lists all.")] = "none",
     dim: Annotated[int | None, typer.Option(help="Real numbers of an entity; default 200 or the scorer's own.")] = None,
     minutes: Annotated[float, typer.Option(help="Stop fitting after this much time.")] = 10.0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the facts.")] = None,

@@ -41,13 +41,14 @@ def rank_against_sample(
         asked, answers = as_queries(test, side, model.num_relations)
         index = AnswerIndex.build(*as_queries(known, side, model.num_relations))
         drawn = draw_others(asked, index, model.num_entities, negatives, generator)
-        candidates = torch.as_tensor(np.concatenate([answers[:, None], drawn], 1))
-        head, relation = torch.as_tensor(asked).unbind(1)
+        device = states.entities.device
+        candidates = torch.as_tensor(np.concatenate([answers[:, None], drawn], 1), device=device)
+        head, relation = torch.as_tensor(asked, device=device).unbind(1)
         queries = model.queries(head, relation, states)
         scores = model.match(queries[:, None, :], states.entities[candidates])
         own, others = scores[:, :1], scores[:, 1:]
-        ranks[0, :, side] = 1 + (others > own).sum(1).numpy()
-        ranks[1, :, side] = 1 + (others >= own).sum(1).numpy()
+        ranks[0, :, side] = 1 + (others > own).sum(1).cpu().numpy()
+        ranks[1, :, side] = 1 + (others >= own).sum(1).cpu().numpy()
     return Ranks(test, ranks[0], ranks[1], np.full((len(test), 2), negatives + 1))
 
 

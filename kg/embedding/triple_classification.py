@@ -68,10 +68,11 @@ def plausibility(model: Scorer, triples: np.ndarray) -> np.ndarray:
     states = model.states()
     parts = []
     for start in range(0, len(triples), BATCH):
-        head, relation, tail = torch.as_tensor(triples[start : start + BATCH].astype(np.int64)).unbind(1)
+        some = torch.as_tensor(triples[start : start + BATCH].astype(np.int64), device=states.entities.device)
+        head, relation, tail = some.unbind(1)
         both = model.score(head, relation, tail, states) + model.score(tail, model.inverse(relation), head, states)
         parts.append(both / 2)
-    return torch.cat(parts).numpy()
+    return torch.cat(parts).cpu().numpy()
 
 
 def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:

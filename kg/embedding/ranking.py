@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kg.embedding.answers import AnswerIndex
 from kg.embedding.memory import freed_memory_kept
+from kg.embedding.products import IN_CACHE
 from kg.embedding.states import States
 from kg.errors import InputError, nearest
 
@@ -271,7 +272,9 @@ class ScoreBlock:
         for start, scores in self.slices():
             inside = (known_columns >= start) & (known_columns < start + scores.shape[1])
             scores[known_rows[inside], known_columns[inside] - start] = -torch.inf
-            for part in torch.arange(len(rows), device=rows.device).split(max(1, len(scores))):
+            # A few rows at a time, which the copy leaves in the cache for the two passes that count.
+            some = max(1, IN_CACHE // scores.shape[1]) if scores.device.type == "cpu" else len(scores)
+            for part in torch.arange(len(rows), device=rows.device).split(some):
                 rivals, mine = scores[rows[part]], own[part, None]
                 # Sums of booleans are taken in 64 bits unless told otherwise, at twice the cost.
                 better[part] += (rivals > mine).sum(1, dtype=torch.int32)

@@ -16,6 +16,10 @@ class InputError(ValueError):
     """
 
 
+class Diverged(InputError):
+    """Vectors, scores or a loss are no longer numbers: the settings of a fit do not suit its facts."""
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """A half sentence that leads from a wrong name to the right one.
 

@@ -28,7 +28,7 @@ from kg.embedding.ranking import rank
 from kg.embedding.scorers import Scorer
 from kg.embedding.seeding import mixed, seeded
 from kg.embedding.states import States
-from kg.errors import InputError
+from kg.errors import Diverged, InputError
 from kg.progress import progress
 
 SAVE_SECONDS = 20.0
@@ -206,14 +206,14 @@ def backward(
     """The loss of a batch, and the gradients of all parameters.
 
     Raises:
-        InputError: when the loss is not finite.
+        Diverged: when the loss is not finite.
     """
     device = model.entities.device
     loss = mode.loss(model, states, type(batch)(*(tensor.to(device) for tensor in batch)))
     for term in states.terms:
         loss = loss + term
     if not bool(torch.isfinite(loss)):
-        raise InputError(
+        raise Diverged(
             f"the loss is not finite at step {step + 1} with learning rate {config.lr:g}; "
             "lower it with --set lr=..., the last good checkpoint stays"
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 Batch = TypeVar("Batch")
+ABSENT, DENSE, SPARSE = range(3)
+"""Kinds of gradients."""
 
 
 def join_processes() -> None:
@@ -49,45 +51,49 @@ def average_gradients(parameters: Iterable[Tensor], facts: int) -> None:
 
     n processes with batches of b facts make the steps of one with batches of n b.
     """
-    _, count = processes()
-    if count == 1:
+    if processes()[1] == 1:
         return
-    seen: list[Any] = [None] * count
     known = list(parameters)
-    kinds = [None if each.grad is None else each.grad.is_sparse for each in known]
-    distributed.all_gather_object(seen, (facts, kinds))
-    share = facts / max(1, sum(others for others, _ in seen))
-    for place, parameter in enumerate(known):
-        sparse = [kinds_of_one[place] for _, kinds_of_one in seen if kinds_of_one[place] is not None]
-        if not sparse:
-            continue
-        if sparse[0]:
+    kinds = [ABSENT if each.grad is None else SPARSE if each.grad.is_sparse else DENSE for each in known]
+    told = gathered(torch.tensor([facts, *kinds], device=known[0].device))
+    share = facts / max(1, int(told[:, 0].sum()))
+    for parameter, kind in zip(known, told[:, 1:].amax(0).tolist(), strict=True):
+        if kind == SPARSE:
             parameter.grad = summed_rows(parameter, share)
-            continue
-        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad * share
-        distributed.all_reduce(gradient)
-        parameter.grad = gradient
+        elif kind == DENSE:
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad * share
+            distributed.all_reduce(gradient)
+            parameter.grad = gradient
 
 
 def summed_rows(parameter: Tensor, share: float) -> Tensor:
     """The sum of all processes' sparse gradients of a table, each times its share."""
-    _, count = processes()
-    if parameter.grad is None:
-        rows, values = torch.zeros(0, dtype=torch.long), parameter.new_zeros(0, parameter.shape[1])
-    else:
+    rows, values = torch.zeros(0, dtype=torch.long, device=parameter.device), parameter.new_zeros(0, parameter.shape[1])
+    if parameter.grad is not None:
         own = parameter.grad.coalesce()
         rows, values = own.indices()[0], own.values() * share
-    parts: list[Any] = [None] * count
-    distributed.all_gather_object(parts, (rows.cpu(), values.detach().cpu()))
-    indices, numbers = (torch.cat([part[column] for part in parts]) for column in (0, 1))
-    return torch.sparse_coo_tensor(indices[None], numbers, parameter.shape, device=parameter.device)
+    lengths = gathered(torch.tensor([len(rows)], device=parameter.device))[:, 0].tolist()
+    # What is gathered has one shape everywhere: shorter parts are filled up, and cut again.
+    room = max(lengths) - len(rows)
+    indices = gathered(torch.cat([rows, rows.new_zeros(room)]))
+    numbers = gathered(torch.cat([values, values.new_zeros(room, values.shape[1])]))
+    index = torch.cat([part[:length] for part, length in zip(indices, lengths, strict=True)])
+    summands = torch.cat([part[:length] for part, length in zip(numbers, lengths, strict=True)])
+    return torch.sparse_coo_tensor(index[None], summands, parameter.shape)
+
+
+def gathered(tensor: Tensor) -> Tensor:
+    """The tensors of all processes, of one shape, on top of each other."""
+    parts = [torch.empty_like(tensor) for _ in range(processes()[1])]
+    distributed.all_gather(parts, tensor.contiguous())
+    return torch.stack(parts)
 
 
 def agreed(answer: bool) -> bool:
     """Whether the first process says so: clocks differ, steps must not."""
-    number, count = processes()
-    if count == 1:
+    if processes()[1] == 1:
         return answer
-    told = [answer if number == 0 else None]
-    distributed.broadcast_object_list(told, src=0)
-    return bool(told[0])
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    told = torch.tensor([int(answer)], device=device)
+    distributed.broadcast(told, src=0)
+    return bool(told.item())

@@ -14,7 +14,7 @@ from kg.embedding.answers import AnswerIndex
 from kg.embedding.memory import freed_memory_kept
 from kg.embedding.products import IN_CACHE
 from kg.embedding.states import States
-from kg.errors import InputError, nearest
+from kg.errors import Diverged, InputError, nearest
 
 HEAD, TAIL = 0, 1
 KINDS = ("optimistic", "pessimistic", "realistic")
@@ -169,7 +169,7 @@ def rank(model: Ranked, test: np.ndarray, known: np.ndarray, *, chunk: int | Non
     model.train(False)
     states = model.states()
     if not all(bool(table.isfinite().all()) for table in states[:2]):
-        raise InputError("the model's vectors are not finite; it cannot be ranked")
+        raise Diverged("the model's vectors are not finite; it cannot be ranked")
     known = np.concatenate([known, test])
     optimistic = np.empty((len(test), 2), np.int64)
     pessimistic = np.empty((len(test), 2), np.int64)
@@ -219,7 +219,7 @@ def count_better(
         scores = ScoreBlock(model, states, asked, width)
         own = scores.at(rows, columns)
         if bool(torch.isnan(own).any()):
-            raise InputError("the model's scores are not numbers; it cannot be ranked")
+            raise Diverged("the model's scores are not numbers; it cannot be ranked")
         counts = scores.count(rows, own, *known)
         better[facts], equal[facts] = (count.cpu().numpy() for count in counts)
     return better, equal

@@ -17,7 +17,7 @@ from kg.embedding.build import options_of
 from kg.embedding.config import FitConfig
 from kg.embedding.fit import FitResult, fit
 from kg.embedding.scorers import SCORERS
-from kg.errors import InputError
+from kg.errors import Diverged, InputError
 from kg.progress import progress
 from kg.storage import read_json, write_json
 
@@ -151,9 +151,7 @@ def attempt(
     started = time.monotonic()
     try:
         fitted = run(config)
-    except InputError as error:
-        if not any(reason in str(error) for reason in ("not finite", "not numbers")):
-            raise
+    except Diverged:
         return Trial(settings, 0.0, 0, time.monotonic() - started), None
     best = max((row["valid_mrr"] for row in fitted.history if "valid_mrr" in row), default=0.0)
     return Trial(settings, best, len(fitted.history), time.monotonic() - started), fitted

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kg.embedding.distances import pairwise
 from kg.embedding.scorers.base import SCORERS, Scorer, halved
+from kg.embedding.scorers.transe import TRANSLATION_DEFAULTS
 from kg.errors import InputError, nearest
 
 SIMILARITIES = ("kl", "el")
@@ -36,7 +37,7 @@ class KG2E(Scorer):
         torch.Size([1, 5])
     """
 
-    defaults: ClassVar[Mapping[str, Any]] = {"mode": "negatives", "optimizer": "adam", "lr": 0.003}
+    defaults: ClassVar[Mapping[str, Any]] = TRANSLATION_DEFAULTS
 
     def __init__(
         self, num_entities: int, num_relations: int, dim: int = 200, *, similarity: str = "kl", **shared: Any

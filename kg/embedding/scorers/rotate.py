@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kg.embedding.distances import euclidean, modulus_distance
 from kg.embedding.scorers.base import SCORERS, Scorer, halved
+from kg.embedding.scorers.transe import TRANSLATION_DEFAULTS
 from kg.errors import InputError, nearest
 
 NORMS = ("moduli", "l2")
@@ -35,7 +36,7 @@ class RotatE(Scorer):
         torch.Size([1, 5])
     """
 
-    defaults: ClassVar[Mapping[str, Any]] = {"mode": "negatives", "optimizer": "adam", "lr": 0.003}
+    defaults: ClassVar[Mapping[str, Any]] = TRANSLATION_DEFAULTS
 
     def __init__(
         self, num_entities: int, num_relations: int, dim: int = 200, *, norm: str = "moduli", **shared: Any

@@ -11,6 +11,9 @@ from torch import Tensor
 
 Fields = TypeVar("Fields", bound="TensorFields")
 
+IGNORE = -100
+"""The class of what has none: left out of every loss."""
+
 
 class TensorFields:
     """A frozen dataclass of tensors that share their first dimension."""
@@ -42,12 +45,14 @@ class Text(TensorFields):
         mask: (B, L) bool, True where a piece is real.
         special: (B, L) bool, True at [CLS], [SEP] and padding, which are never masked or predicted.
         words: (B, L) int64, which word of its sentence a piece belongs to; -1 at specials.
+        positions: (B, L) int64, where each piece stands; None counts from 0.
     """
 
     ids: Tensor
     mask: Tensor
     special: Tensor
     words: Tensor
+    positions: Tensor | None = None
 
 
 class Host(IntEnum):
@@ -89,11 +94,42 @@ class Image(TensorFields):
         mask: (B,) bool, True where a record has a picture.
         pixels: (B, 3, H, W) float32 in [0, 1], or None.
         states: (B, P, D) float32, or None.
+        grid: (B, P, F) float32, the feature map of a frozen network of another kind, or None.
     """
 
     mask: Tensor
     pixels: Tensor | None = None
     states: Tensor | None = None
+    grid: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Regions(TensorFields):
+    """Parts of pictures, as a detector or a person marked them.
+
+    Args:
+        boxes: (B, R, 4) float32, left, top, right and bottom as shares of width and height.
+        mask: (B, R) bool, True where there is a region.
+        features: (B, R, F) float32; zeros where a region is hidden.
+        hidden: (B, R) bool, True where the model must not see the features.
+        label: (B, R) int64, the class of each region, IGNORE where it has none.
+        attributes: (B, R, A) int64, its attributes, IGNORE behind the last.
+        scores: (B, R, C) float32, a detector's distribution over classes, or None where none was given.
+        relations: (B, E, 3) int64, subject and object as places among the regions and between them the predicate;
+            IGNORE behind the last.
+        grounding: (B, G, 3) int64, pieces [start, end) of the text and the region that they name; IGNORE behind the
+            last. For evaluation; no model is given it.
+    """
+
+    boxes: Tensor
+    mask: Tensor
+    features: Tensor
+    hidden: Tensor
+    label: Tensor
+    attributes: Tensor
+    scores: Tensor | None
+    relations: Tensor
+    grounding: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +143,10 @@ class Batch(TensorFields):
         image: the pictures, or None where no record has one.
         rows: (B,) int64, where the records stand in their corpus.
         identity: (B,) int64, equal for records with the same picture.
+        regions: the parts of the pictures, or None where no record has any.
+        reply: the word pieces of the answer to the text, or None where no record has one.
+        answer: (B,) int64, the class of that answer, IGNORE where it has none.
+        target: a text that is to be written piece by piece, a stream of its own; objectives set it.
     """
 
     keys: Tensor
@@ -115,6 +155,10 @@ class Batch(TensorFields):
     mentions: Mentions
     image: Image | None = None
     identity: Tensor | None = None
+    regions: Regions | None = None
+    reply: Text | None = None
+    answer: Tensor | None = None
+    target: Text | None = None
 
     def __len__(self) -> int:
         return self.keys.shape[0]

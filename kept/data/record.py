@@ -15,20 +15,42 @@ from kg.storage import atomic_directory
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Mention", "Record", "Region", "Subtitle", "read_records", "write_records"]
+__all__ = ["Grounding", "Mention", "Record", "Region", "Relation", "Subtitle", "read_records", "write_records"]
 
 SHARD = 50_000
+LATER = frozenset({"relations", "grounding"})
+"""Columns that older shards lack; they read as empty."""
 Box = tuple[float, float, float, float]
 Triple = tuple[int, int, int]
 
 
 class Region(NamedTuple):
-    """A part of a picture: its box (left, top, right, bottom; shares of width and height), and what it shows."""
+    """A part of a picture: its box (left, top, right, bottom; shares of width and height), and what it shows.
+
+    `feature` is what a network made of it, `scores` a detector's distribution over the classes of a data set.
+    """
 
     box: Box
     label: str | None = None
     attributes: tuple[str, ...] = ()
     feature: tuple[float, ...] | None = None
+    scores: tuple[float, ...] | None = None
+
+
+class Relation(NamedTuple):
+    """How two regions of a picture stand to each other, by their places in `Record.regions`."""
+
+    subject: int
+    predicate: str
+    object: int
+
+
+class Grounding(NamedTuple):
+    """Characters [start, end) of the text and the region that they name."""
+
+    start: int
+    end: int
+    region: int
 
 
 class Subtitle(NamedTuple):
@@ -49,6 +71,8 @@ class Record:
         mentions: where the text names entities.
         image: the path of a picture, relative to the pictures' root.
         regions: parts of the picture.
+        relations: how these stand to each other.
+        grounding: which of them the words of the text name; gold for evaluation.
         frames: paths of the pictures of a video, in order.
         subtitles: what is said in the video.
         audio: the path of a sound file.
@@ -70,6 +94,8 @@ class Record:
     mentions: tuple[Mention, ...] = ()
     image: str | None = None
     regions: tuple[Region, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    grounding: tuple[Grounding, ...] = ()
     frames: tuple[str, ...] = ()
     subtitles: tuple[Subtitle, ...] = ()
     audio: str | None = None
@@ -94,6 +120,7 @@ class Record:
         for region in self.regions:
             yield from (region.label,) if region.label else ()
             yield from region.attributes
+        yield from (relation.predicate for relation in self.relations)
 
     def pictures(self) -> Iterator[str]:
         """Every picture that the record carries."""
@@ -112,8 +139,11 @@ def schema() -> pa.Schema:
             ("label", pa.string()),
             ("attributes", pa.list_(pa.string())),
             ("feature", pa.list_(pa.float32())),
+            ("scores", pa.list_(pa.float32())),
         ]
     )
+    relation = pa.struct([("subject", pa.int32()), ("predicate", pa.string()), ("object", pa.int32())])
+    grounding = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("region", pa.int32())])
     subtitle = pa.struct([("start", pa.float64()), ("end", pa.float64()), ("text", pa.string())])
     triple = pa.struct([("head", pa.int64()), ("relation", pa.int64()), ("tail", pa.int64())])
     strings, integers = pa.list_(pa.string()), pa.list_(pa.int64())
@@ -124,6 +154,8 @@ def schema() -> pa.Schema:
             ("mentions", pa.list_(mention)),
             ("image", pa.string()),
             ("regions", pa.list_(region)),
+            ("relations", pa.list_(relation)),
+            ("grounding", pa.list_(grounding)),
             ("frames", strings),
             ("subtitles", pa.list_(subtitle)),
             ("audio", pa.string()),
@@ -147,6 +179,8 @@ def to_row(record: Record) -> dict[str, Any]:
     row = {field.name: getattr(record, field.name) for field in fields(record)}
     row["mentions"] = [{"start": m.start, "end": m.end, "entity": m.entity} for m in record.mentions]
     row["regions"] = [region._asdict() for region in record.regions]
+    row["relations"] = [relation._asdict() for relation in record.relations]
+    row["grounding"] = [span._asdict() for span in record.grounding]
     row["subtitles"] = [subtitle._asdict() for subtitle in record.subtitles]
     row["triples"] = [dict(zip(("head", "relation", "tail"), triple, strict=True)) for triple in record.triples]
     return row
@@ -162,9 +196,12 @@ def from_row(row: dict[str, Any]) -> Record:
             region["label"],
             tuple(region["attributes"] or ()),
             None if region["feature"] is None else tuple(region["feature"]),
+            tuple(region["scores"]) if region.get("scores") else None,
         )
         for region in row["regions"] or ()
     )
+    values["relations"] = tuple(Relation(**relation) for relation in row.get("relations") or ())
+    values["grounding"] = tuple(Grounding(**span) for span in row.get("grounding") or ())
     values["subtitles"] = tuple(Subtitle(**subtitle) for subtitle in row["subtitles"] or ())
     values["triples"] = tuple((t["head"], t["relation"], t["tail"]) for t in row["triples"] or ())
     return Record(**values)
@@ -203,10 +240,11 @@ def read_records(folder: Path | str) -> Iterator[Record]:
     for path in shards:
         try:
             with parquet.ParquetFile(path) as file:
-                missing = set(expected.names) - set(file.schema_arrow.names)
+                missing = set(expected.names) - set(file.schema_arrow.names) - LATER
                 if missing:
                     raise InputError(f"{path}: not records of this version; column {min(missing)!r} is missing")
-                for batch in file.iter_batches(columns=expected.names):
+                there = [name for name in expected.names if name in file.schema_arrow.names]
+                for batch in file.iter_batches(columns=there):
                     yield from map(from_row, batch.to_pylist())
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{path}: not a Parquet file ({' '.join(str(error).split())})") from None

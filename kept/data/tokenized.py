@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kept.data.batch import Batch, Host, Image, Mentions, Text
+from kept.data.batch import IGNORE, Batch, Host, Image, Mentions, Text
+from kept.data.columns import Classes, Integers, RegionColumns, RegionFeatures, TextColumn, padded, ragged
 from kept.data.noise import Noise, key_of
 from kg.errors import InputError
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from kept.data.record import Record
-
-Integers = NDArray[np.int64]
 
 
 class Pictures(Protocol):
@@ -66,6 +66,9 @@ class TokenizedRecords:
         picture: (N,) the number of each record's picture, -1 for none.
         pictures: the pictures themselves.
         known: the pairs that the graph joins; without it no mention is known.
+        reply: the answers in pieces, or None where no record has one.
+        answer_class: (N,) the class of each answer, IGNORE for none or one that has no class.
+        regions: the parts of the pictures, or None where no record has any.
     """
 
     keys: Integers
@@ -79,6 +82,9 @@ class TokenizedRecords:
     pad: int
     pictures: Pictures | None = None
     known: KnownPairs | None = None
+    reply: TextColumn | None = None
+    answer_class: Integers | None = None
+    regions: RegionColumns | None = None
     _negatives: dict[tuple[int, float], Integers] = field(default_factory=dict)
 
     @classmethod
@@ -90,48 +96,58 @@ class TokenizedRecords:
         pictures: Pictures | None = None,
         known: KnownPairs | None = None,
         max_length: int = 128,
+        classes: Classes = MappingProxyType({}),
+        features: RegionFeatures | None = None,
     ) -> TokenizedRecords:
         """Tokenise records; mentions that the cut at `max_length` pieces removes or shortens are dropped.
 
+        The text of a record that asks is its question, behind its text if it has one.
+
+        Args:
+            classes: the names that answers, labels, attributes and predicates are looked up in.
+            features: gives regions their features; without it they bring their own.
+
         Raises:
-            InputError: when there is no record at all, or one names a picture that is not there.
+            InputError: when there is no record at all, one names a picture that is not there, or a region has no
+                feature.
         """
         records = list(records)
         if not records:
             raise InputError("there are no records to tokenise")
         encoded = tokenizer(
-            [record.text or "" for record in records],
+            [read_text(record) for record in records],
             truncation=True,
             max_length=max_length,
             return_offsets_mapping=True,
             return_attention_mask=False,
         )
-        ids = [np.asarray(row, dtype=np.int64) for row in encoded["input_ids"]]
-        words = [
-            np.asarray([-1 if word is None else word for word in encoded.word_ids(row)], dtype=np.int64)
-            for row in range(len(records))
-        ]
-        found = [
-            _pieces_of(record, offsets) for record, offsets in zip(records, encoded["offset_mapping"], strict=True)
-        ]
-        mentions = [list(pieces.values()) for pieces in found]
+        words = [[-1 if word is None else word for word in encoded.word_ids(row)] for row in range(len(records))]
+        spans = encoded["offset_mapping"]
+        found = [_mentions_in(record, offsets) for record, offsets in zip(records, spans, strict=True)]
+        mentions, mention_offsets = ragged([list(pieces.values()) for pieces in found], 3)
+        ids, offsets = ragged(encoded["input_ids"])
         answer = [
             list(pieces).index(record.tail) if record.tail in pieces else -1
             for record, pieces in zip(records, found, strict=True)
         ]
         picture = [-1 if pictures is None or not record.image else pictures.index(record.image) for record in records]
+        replies = [record.answer or "" for record in records]
+        numbers = {name: number for number, name in enumerate(classes.get("answers", ()))}
         return cls(
             keys=np.asarray([key_of(record.id) for record in records], dtype=np.int64),
-            offsets=_offsets(ids),
-            ids=_flat(ids),
-            words=_flat(words),
-            mention_offsets=_offsets(mentions),
-            mentions=np.asarray([row for rows in mentions for row in rows], dtype=np.int64).reshape(-1, 3),
+            offsets=offsets,
+            ids=ids,
+            words=ragged(words)[0],
+            mention_offsets=mention_offsets,
+            mentions=mentions,
             answer=np.asarray(answer, dtype=np.int64),
             picture=np.asarray(picture, dtype=np.int64),
             pad=int(tokenizer.pad_token_id),
             pictures=pictures,
             known=known,
+            reply=TextColumn.build(replies, tokenizer, max_length) if any(replies) else None,
+            answer_class=np.asarray([numbers.get(reply, IGNORE) for reply in replies], dtype=np.int64),
+            regions=RegionColumns.build(records, classes, _groundings(records, spans), features),
         )
 
     def __len__(self) -> int:
@@ -144,15 +160,15 @@ class TokenizedRecords:
     def batch(self, rows: Integers, noise: Noise) -> Batch:
         """Collate the given records: pad, draw their pictures, mark what the graph knows."""
         keys = torch.from_numpy(self.keys[rows])
-        ids, mask = _padded(self.ids, self.offsets, rows, self.pad)
-        words, _ = _padded(self.words, self.offsets, rows, -1)
+        ids, mask = padded(self.ids, self.offsets, rows, self.pad)
+        words, _ = padded(self.words, self.offsets, rows, -1)
         text = Text(
             ids=torch.from_numpy(ids),
             mask=torch.from_numpy(mask),
             special=torch.from_numpy(words < 0),
             words=torch.from_numpy(words),
         )
-        found, there = _padded(self.mentions, self.mention_offsets, rows, 0)
+        found, there = padded(self.mentions, self.mention_offsets, rows, 0)
         host = np.full(there.shape, int(Host.TEXT), dtype=np.int64)
         image, identity = None, None
         pictures = self.picture[rows]
@@ -175,7 +191,19 @@ class TokenizedRecords:
             known=torch.from_numpy(self._known(entity, there)),
             answer=torch.from_numpy(self.answer[rows]),
         )
-        return Batch(torch.from_numpy(self.keys[rows]), torch.from_numpy(rows), text, mentions, image, identity)
+        if identity is None and self.regions is not None:
+            identity = torch.from_numpy(np.where(pictures >= 0, pictures, -1 - np.arange(len(rows))))
+        return Batch(
+            keys=keys,
+            rows=torch.from_numpy(rows),
+            text=text,
+            mentions=mentions,
+            image=image,
+            identity=identity,
+            regions=None if self.regions is None else self.regions.batch(rows),
+            reply=None if self.reply is None else self.reply.batch(rows),
+            answer=None if self.answer_class is None else torch.from_numpy(self.answer_class[rows]),
+        )
 
     def hard_negatives(self, top_k: int, sim_max: float) -> Integers:
         """`kept.data.tfidf.hard_negatives` of this corpus, computed once for each setting."""
@@ -189,9 +217,9 @@ class TokenizedRecords:
         """Whether two records differ in picture and words and share no entity, pair by pair."""
         same = (self.picture[left] == self.picture[right]) & (self.picture[left] >= 0)
         width = max(int(self.lengths[left].max(initial=0)), int(self.lengths[right].max(initial=0)))
-        words = [_padded(self.ids, self.offsets, rows, self.pad, width)[0] for rows in (left, right)]
+        words = [padded(self.ids, self.offsets, rows, self.pad, width)[0] for rows in (left, right)]
         same |= (words[0] == words[1]).all(axis=1)
-        found = [_padded(self.mentions, self.mention_offsets, rows, -1) for rows in (left, right)]
+        found = [padded(self.mentions, self.mention_offsets, rows, -1) for rows in (left, right)]
         equal = found[0][0][:, :, None, 0] == found[1][0][:, None, :, 0]
         same |= (equal & found[0][1][:, :, None] & found[1][1][:, None, :]).any(axis=(1, 2))
         return np.logical_not(same)
@@ -204,38 +232,40 @@ class TokenizedRecords:
         return np.asarray((joined & there[:, :, None] & there[:, None, :]).any(axis=2))
 
 
-def _pieces_of(record: Record, offsets: Sequence[tuple[int, int]]) -> dict[int, tuple[int, int, int]]:
+def read_text(record: Record) -> str:
+    """What a model reads of a record: its text, then its question."""
+    return " ".join(part for part in (record.text, record.question) if part)
+
+
+def _pieces_within(start: int, end: int, offsets: Sequence[tuple[int, int]], text: str) -> tuple[int, int] | None:
+    """Characters [start, end) as pieces [first, last), None where the cut of a long text removed a part of them."""
+    covered = [
+        place for place, piece in enumerate(offsets) if piece[1] > piece[0] and piece[1] > start and piece[0] < end
+    ]
+    if not covered or text[offsets[covered[-1]][1] : end].strip():
+        return None
+    return covered[0], covered[-1] + 1
+
+
+def _mentions_in(record: Record, offsets: Sequence[tuple[int, int]]) -> dict[int, tuple[int, int, int]]:
     """A record's mentions in pieces instead of characters, by their place in the record."""
     found = {}
     for place, mention in enumerate(record.mentions):
-        covered = [
-            piece
-            for piece, (start, end) in enumerate(offsets)
-            if end > start and start < mention.end and end > mention.start
-        ]
-        if covered and not (record.text or "")[offsets[covered[-1]][1] : mention.end].strip():
-            found[place] = (mention.entity, covered[0], covered[-1] + 1)
+        pieces = _pieces_within(mention.start, mention.end, offsets, read_text(record))
+        if pieces is not None:
+            found[place] = (mention.entity, *pieces)
     return found
 
 
-def _flat(rows: Sequence[Integers]) -> Integers:
-    return np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
-
-
-def _offsets(rows: Sequence[Sequence[object] | Integers]) -> Integers:
-    return np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-
-
-def _padded(
-    flat: Integers, offsets: Integers, rows: Integers, fill: int, width: int | None = None
-) -> tuple[Integers, NDArray[np.bool_]]:
-    """Rows of a flat array as (B, width or the longest, ...), and where they are real."""
-    starts, lengths = offsets[rows], offsets[rows + 1] - offsets[rows]
-    places = np.arange(int(lengths.max(initial=0)) if width is None else width)
-    mask = places[None, :] < lengths[:, None]
-    index = np.where(mask, starts[:, None] + places[None, :], 0)
-    if not len(flat):
-        return np.full((*mask.shape, *flat.shape[1:]), fill, dtype=np.int64), mask
-    values = flat[index]
-    values[~mask] = fill
-    return values, mask
+def _groundings(
+    records: Sequence[Record], spans: Sequence[Sequence[tuple[int, int]]]
+) -> list[list[tuple[int, int, int]]]:
+    """Each record's grounding in pieces instead of characters."""
+    found = []
+    for record, offsets in zip(records, spans, strict=True):
+        pieces = [
+            (_pieces_within(named.start, named.end, offsets, read_text(record)), named.region)
+            for named in record.grounding
+        ]
+        found.append([(*place, region) for place, region in pieces if place is not None])
+    return found

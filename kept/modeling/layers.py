@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kept.modeling import visibility
 from kg.errors import InputError
 
 
@@ -28,11 +29,23 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, context: Tensor | None = None, visible: Tensor | None = None) -> Tensor:
-        """Let `x` (B, Lq, D) read `context` (B, Lk, D), itself by default; `visible` broadcasts to (B, H, Lq, Lk)."""
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        visible: Tensor | None = None,
+        key_shift: Tensor | None = None,
+        value_shift: Tensor | None = None,
+    ) -> Tensor:
+        """Let `x` (B, Lq, D) read `context` (B, Lk, D), itself by default; `visible` broadcasts to (B, H, Lq, Lk).
+
+        The shifts, (B, 1 or Lk, D), are added to keys and values.
+        """
         source = x if context is None else context
         query = self._split(self.query(x))
-        key, value = (self._split(part) for part in self.key_value(source).chunk(2, dim=-1))
+        keys, values = self.key_value(source).chunk(2, dim=-1)
+        key = self._split(keys if key_shift is None else keys + key_shift)
+        value = self._split(values if value_shift is None else values + value_shift)
         dropout = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=dropout)
         return self.output(mixed.transpose(1, 2).flatten(2))
@@ -58,6 +71,50 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gate, value = self.expand(x).chunk(2, dim=-1)
         return self.contract(self.dropout(F.gelu(gate) * value))
+
+
+class AttentionStep(nn.Module):
+    """Pre-norm attention with a residual: x + attention(LN(x), LN'(context)); x stays where nothing is visible.
+
+    >>> step = AttentionStep(8, 2)
+    >>> x, nothing = torch.ones(1, 3, 8), torch.zeros(1, 1, 1, 5, dtype=torch.bool)
+    >>> torch.equal(step(x, torch.zeros(1, 5, 8), nothing), x)
+    True
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm, self.context_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width, heads, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor,
+        visible: Tensor,
+        key_shift: Tensor | None = None,
+        value_shift: Tensor | None = None,
+    ) -> Tensor:
+        """(B, Lq, D) and (B, Lk, D), itself for self-attention; `visible` broadcasts to (B, H, Lq, Lk)."""
+        mixed = self.attention(
+            self.norm(x), self.context_norm(context), visibility.never_empty(visible), key_shift, value_shift
+        )
+        there = visible.any(-1).any(1)[..., None]
+        return x + self.dropout(mixed) * there
+
+
+class FeedForwardStep(nn.Module):
+    """Pre-norm feed-forward with a residual: x + f(LN(x))."""
+
+    def __init__(self, width: int, hidden: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.dropout(self.feed_forward(self.norm(x)))
 
 
 class TransformerLayer(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -101,3 +101,8 @@ def pool(stream: Stream) -> Tensor:
     """(B, D): the mean of the real states; a row without any gives zeros."""
     weight = stream.mask.to(stream.states.dtype).unsqueeze(-1)
     return (stream.states * weight).sum(1) / weight.sum(1).clamp(min=1.0)
+
+
+def joined(streams: Streams, names: Sequence[str]) -> Tensor:
+    """(B, sum of L, D): the states of these streams end to end."""
+    return torch.cat([streams[name].states for name in names], dim=1)

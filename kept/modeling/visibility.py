@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from kept.modeling.streams import Streams
 
 
 def padding(mask: Tensor) -> Tensor:
@@ -16,8 +19,27 @@ def padding(mask: Tensor) -> Tensor:
         >>> padding(torch.tensor([[True, False]])).squeeze().tolist()
         [True, False]
     """
-    visible = mask | ~mask.any(dim=1, keepdim=True)
-    return visible[:, None, None, :]
+    return never_empty(mask[:, None, None, :])
+
+
+def never_empty(visible: Tensor) -> Tensor:
+    """The same, but a query that sees nothing sees everything: for a softmax whose result is then left out."""
+    return visible | ~visible.any(dim=-1, keepdim=True)
+
+
+def between(streams: Streams, visible: Tensor | None, query: str, keys: Sequence[str]) -> Tensor:
+    """Which real states of the streams `keys`, end to end, the states of `query` see; (B, H or 1, Lq or 1, Lk).
+
+    `visible` broadcasts to (B, H, L, L) over all streams end to end.
+    """
+    mask = torch.cat([streams[name].mask for name in keys], dim=1)[:, None, None, :]
+    if visible is None:
+        return mask
+    starts = dict(zip(streams, itertools.accumulate((s.length for s in streams.values()), initial=0), strict=False))
+    total = sum(stream.length for stream in streams.values())
+    whole = visible.expand(-1, -1, total, total)
+    rows = whole.narrow(2, starts[query], streams[query].length)
+    return mask & torch.cat([rows.narrow(3, starts[name], streams[name].length) for name in keys], dim=-1)
 
 
 def causal(length: int, device: torch.device | None = None) -> Tensor:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 OBJECTIVES: Registry[type[Objective]] = Registry("objective")
 
-IGNORE = -100
-
 
 @dataclass(frozen=True, slots=True)
 class Term:

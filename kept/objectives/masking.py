@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kept.data.batch import Batch, Host, Mentions, Text
+from kept.data.batch import IGNORE, Batch, Host, Mentions, Text
 from kept.data.noise import Noise
-from kept.objectives.base import IGNORE, Context, View
+from kept.objectives.base import Context, View
 
 
 def mask_view(batch: Batch, context: Context, *, rate: float, ask_answer: float, slots: int) -> View:

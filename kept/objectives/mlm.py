@@ -6,9 +6,8 @@ import math
 
 import torch.nn.functional as F
 
-from kept.data.batch import Batch
+from kept.data.batch import IGNORE, Batch
 from kept.objectives.base import (
-    IGNORE,
     OBJECTIVES,
     Context,
     Forward,

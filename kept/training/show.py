@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from kept.data.batch import Batch, Host
-from kept.objectives.base import IGNORE, View
+from kept.data.batch import IGNORE, Batch, Host
+from kept.objectives.base import View
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

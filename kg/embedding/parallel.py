@@ -22,6 +22,15 @@ def join_processes() -> None:
         PartialState(cpu=not torch.cuda.is_available())
 
 
+def leave_processes() -> None:
+    """Part from the others in good order; alone, nothing happens.
+
+    A process that simply ends still holds the threads of its connections, and aborts now and then, its work done.
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def processes() -> tuple[int, int]:
     """(the number of this process, how many there are)."""
     if distributed.is_available() and distributed.is_initialized():

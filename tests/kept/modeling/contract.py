@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kept.data.batch import Batch, Host, Image, TensorFields, Text
 from kept.data.record import Record
-from kept.modeling.blocks import BLOCKS, Block
+from kept.modeling.blocks import BLOCKS, Place
 from kept.modeling.decoders import ENTITY_DECODERS, EntityDecoder
 from kept.modeling.fusion import FUSIONS
 from kept.modeling.layers import initialise
@@ -49,16 +49,18 @@ class BlockContract(Contract):
     """Every block: the same names and shapes, no influence of what is masked or not visible."""
 
     family = BLOCKS
+    options: ClassVar[Mapping[str, Any]] = {}
 
-    def make(self) -> Block:
-        return fresh(BLOCKS[self.member](WIDTH, HEADS, HIDDEN))
+    def make(self) -> Any:
+        place = Place(kinds=("text", "image", "entity"))
+        return fresh(BLOCKS[self.member](WIDTH, HEADS, HIDDEN, place=place, **self.options))
 
     def streams(self) -> dict[str, Stream]:
         lengths = {"text": 5, "image": 3, "entity": 2}
         masks = {
             "text": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0]]).bool(),
             "image": torch.tensor([[1, 1, 1], [0, 0, 0], [1, 1, 1]]).bool(),
-            "entity": torch.tensor([[1, 0], [1, 1], [0, 0]]).bool(),
+            "entity": torch.tensor([[1, 1], [1, 0], [0, 0]]).bool(),
         }
         return {
             name: Stream.full(random(3, length, WIDTH, seed=length), name, masks[name])

@@ -11,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kept.data.batch import Batch, Host
+from kept.data.batch import IGNORE, Batch, Host
 from kept.data.noise import Noise
 from kept.data.record import Record
-from kept.objectives.base import IGNORE, View
+from kept.objectives.base import View
 from kept.objectives.masking import mask_view
 from tests.kept import tiny
 from tests.kept.tiny import record

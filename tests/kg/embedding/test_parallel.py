@@ -18,16 +18,16 @@ import sys
 import torch
 from safetensors.torch import save_file
 from kg.embedding import FitConfig, fit
-from kg.embedding.parallel import processes
+from kg.embedding.parallel import leave_processes, processes
 from tests.kg.embedding.contract import ENTITIES, RELATIONS, random_facts
 
 config = FitConfig(dim=8, epochs=3, batch=4, **eval(sys.argv[2]))
 model = fit(random_facts(), ENTITIES, RELATIONS, config).model
 assert processes()[1] == 2
-torch.distributed.barrier()
 if processes()[0] == 0:
     save_file(model.state_dict(), sys.argv[1])
-torch.distributed.destroy_process_group()
+torch.distributed.barrier()
+leave_processes()
 """
 
 
@@ -36,7 +36,7 @@ import sys
 import torch
 from safetensors.torch import save_file
 from kg.embedding.optim import gather
-from kg.embedding.parallel import average_gradients, join_processes, processes
+from kg.embedding.parallel import average_gradients, join_processes, leave_processes, processes
 
 join_processes()
 number = processes()[0]
@@ -49,7 +49,8 @@ average_gradients([table, idle], [1, 3][number])
 assert table.grad.is_sparse
 if number == 0:
     save_file({"table": table.grad.to_dense(), "idle": idle.grad}, sys.argv[1])
-torch.distributed.destroy_process_group()
+torch.distributed.barrier()
+leave_processes()
 """
 
 

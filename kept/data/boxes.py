@@ -1,0 +1,54 @@
+"""Boxes: corners, overlaps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# The least area to divide by: a box without area overlaps nothing.
+LEAST_AREA = 1e-9
+
+
+def to_corners(boxes: Tensor) -> Tensor:
+    """(..., 4) centre x, centre y, width, height -> left, top, right, bottom; a negative size counts as 0.
+
+    >>> to_corners(torch.tensor([0.5, 0.5, 0.5, 1.0])).tolist()
+    [0.25, 0.0, 0.75, 1.0]
+    """
+    centre, size = boxes.split(2, dim=-1)
+    half = size.clamp(min=0) / 2
+    return torch.cat([centre - half, centre + half], dim=-1)
+
+
+def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
+    """(N, 4) and (M, 4) corners -> (N, M) in [0, 1]; 0 where both boxes have no area.
+
+    >>> intersection_over_union(torch.tensor([[0.0, 0, 2, 1]]), torch.tensor([[1.0, 0, 2, 1], [2.0, 0, 3, 1]])).tolist()
+    [[0.5, 0.0]]
+    """
+    shared, union = _areas(a, b)
+    return shared / union.clamp(min=LEAST_AREA)
+
+
+def generalized_iou(a: Tensor, b: Tensor) -> Tensor:
+    """(N, 4) and (M, 4) corners -> (N, M) in [-1, 1]: IoU - |hull minus union| / |hull|, the hull around both boxes.
+
+    Source: Rezatofighi et al. 2019, "Generalized intersection over union", algorithm 1.
+
+        >>> generalized_iou(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[0.0, 0, 1, 1], [3.0, 0, 4, 1]])).tolist()
+        [[1.0, -0.5]]
+    """
+    shared, union = _areas(a, b)
+    least = torch.minimum(a[:, None, :2], b[None, :, :2])
+    most = torch.maximum(a[:, None, 2:], b[None, :, 2:])
+    hull = (most - least).clamp(min=0).prod(-1)
+    return shared / union.clamp(min=LEAST_AREA) - (hull - union) / hull.clamp(min=LEAST_AREA)
+
+
+def _areas(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, M) areas of the intersections and of the unions."""
+    least = torch.maximum(a[:, None, :2], b[None, :, :2])
+    most = torch.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = (most - least).clamp(min=0).prod(-1)
+    area_a, area_b = ((box[:, 2:] - box[:, :2]).clamp(min=0).prod(-1) for box in (a, b))
+    return shared, area_a[:, None] + area_b[None, :] - shared

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from pipelines.ask import ask
@@ -54,7 +56,14 @@ app.add_typer(bench_app, name="bench")
 
 def main() -> None:
     """Run the console script."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if "torch.distributed" in sys.modules:
+            from kg.embedding.parallel import leave_processes
+
+            leave_processes(end.code if isinstance(end.code, int) else 0)
+        raise
 
 
 if __name__ == "__main__":

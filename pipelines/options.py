@@ -69,18 +69,8 @@ def command(function: Callable[..., Any] | None = None, *, resumes: bool = False
         else:
             if as_json:
                 print(json.dumps(summary, ensure_ascii=False, default=str))
-        finally:
-            leave()
 
     return run
-
-
-def leave() -> None:
-    """Part from the other processes of a launch, if this command joined any."""
-    if "torch.distributed" in sys.modules:
-        from kg.embedding.parallel import leave_processes
-
-        leave_processes()
 
 
 def how_to_go_on(resumes: bool, has_option: bool) -> str:

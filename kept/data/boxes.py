@@ -20,6 +20,15 @@ def to_corners(boxes: Tensor) -> Tensor:
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
+def to_centers(boxes: Tensor) -> Tensor:
+    """(..., 4) left, top, right, bottom -> centre x, centre y, width, height.
+
+    >>> to_centers(torch.tensor([0.0, 0.0, 1.0, 0.5])).tolist()
+    [0.5, 0.25, 1.0, 0.5]
+    """
+    return torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], dim=-1)
+
+
 def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
     """(N, 4) and (M, 4) corners -> (N, M) in [0, 1]; 0 where both boxes have no area.
 
@@ -52,3 +61,15 @@ def _areas(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     shared = (most - least).clamp(min=0).prod(-1)
     area_a, area_b = ((box[:, 2:] - box[:, :2]).clamp(min=0).prod(-1) for box in (a, b))
     return shared, area_a[:, None] + area_b[None, :] - shared
+
+
+def uniter_position(boxes: Tensor) -> Tensor:
+    """(..., 4) corners as shares of the picture -> (..., 7): left, top, right, bottom, width, height, area.
+
+    Source: Chen et al. 2020, UNITER, section 3.1.
+
+        >>> uniter_position(torch.tensor([0.0, 0.5, 0.5, 1.0])).tolist()
+        [0.0, 0.5, 0.5, 1.0, 0.5, 0.5, 0.25]
+    """
+    size = boxes[..., 2:] - boxes[..., :2]
+    return torch.cat([boxes, size, size.prod(-1, keepdim=True)], dim=-1)

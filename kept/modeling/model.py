@@ -17,14 +17,17 @@ from torch.nn.functional import linear
 from transformers import AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from kept.data.batch import Batch, Image, Mentions, Text
-from kept.modeling.blocks import BLOCKS
+from kept.data.batch import Batch, Image, Mentions, Regions, Text
+from kept.modeling.blocks import BLOCKS, Place
 from kept.modeling.config import KeptConfig
 from kept.modeling.decoders import ContrastHeads, MatchHead, PieceDecoder
+from kept.modeling.heads import make_heads
 from kept.modeling.knowledge import Knowledge
 from kept.modeling.layers import initialise
+from kept.modeling.rules import Rule, laid_out, within
 from kept.modeling.streams import Stream
 from kept.modeling.towers import TOWERS
+from kept.modeling.visibility import both
 from kg.errors import InputError
 from kg.storage import read_json
 
@@ -73,23 +76,35 @@ class KeptModel(PreTrainedModel):
     def __init__(self, config: KeptConfig) -> None:
         super().__init__(config)
         width = config.width
-        self.towers = nn.ModuleDict(
-            {"text": TOWERS["pieces"](width, config.vocabulary, config.max_pieces, config.dropout)}
-        )
-        if config.image is not None:
-            self.towers["image"] = TOWERS["patches"](width, dropout=config.dropout, **config.image)
+        self.towers = nn.ModuleDict({"text": self._tower("text", config)})
+        for name in ("image", "regions"):
+            if getattr(config, name) is not None:
+                self.towers[name] = self._tower(name, config)
+        if config.image is not None or config.regions is not None:
             self.contrast = ContrastHeads(width)
             self.match = MatchHead(width)
         self.kinds = nn.ParameterDict({name: torch.zeros(width) for name in self.towers})
-        block = BLOCKS[config.block]
+        block, options = BLOCKS[config.block], config.block_options or {}
+        met = (*self.towers, *(("entity",) if config.knowledge is not None else ()))
         self.blocks = nn.ModuleList(
-            block(width, config.heads, config.hidden, config.dropout) for _ in range(config.layers)
+            block(width, config.heads, config.hidden, config.dropout, Place(index, config.layers, met), **options)
+            for index in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
         self.pieces = PieceDecoder(width, config.vocabulary)
         self.slots = nn.Embedding(config.slots, width)
+        self.heads = make_heads(config)
         self.knowledge = Knowledge(width, config.layers, **config.knowledge) if config.knowledge is not None else None
         self.post_init()
+
+    @staticmethod
+    def _tower(name: str, config: KeptConfig) -> nn.Module:
+        """The tower of a stream, by its options in the config."""
+        options = dict(getattr(config, name) or {})
+        tower = TOWERS[options.pop("tower", {"text": "pieces", "image": "patches", "regions": "regions"}[name])]
+        if name == "text":
+            options |= {"vocabulary": config.vocabulary, "max_length": config.max_pieces}
+        return tower(config.width, dropout=config.dropout, **options)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Weights are drawn by `reset`, part by part."""
@@ -107,16 +122,21 @@ class KeptModel(PreTrainedModel):
         return map(self.knowledge.fusion.rewrite, records)
 
     def encode(
-        self, batch: Batch, *, knowledge: bool = True, pictures: bool = True, read: Tensor | None = None
+        self,
+        batch: Batch,
+        *,
+        knowledge: bool = True,
+        pictures: bool = True,
+        read: Tensor | None = None,
+        rule: Rule | None = None,
     ) -> Encodings:
         """Run the stack over a batch; without `knowledge` or `pictures` as if it had none.
 
-        `read` (B, L) bool says which final states of the text will be looked at. The last block then computes those
-        and the entities' alone, which saves about a third of a small stack; all others are NaN.
+        `read` (B, L) bool says which final states of the text will be looked at. The last block then computes those,
+        the entities', the regions' and those of the text that is written; all others are NaN, and a small stack saves
+        about a third. `rule` restricts who sees whom.
         """
-        streams: dict[str, Stream] = {"text": self._embed("text", batch.text)}
-        if pictures and batch.image is not None and "image" in self.towers:
-            streams["image"] = self._embed("image", batch.image)
+        streams = self._streams(batch, pictures, rule)
         fused = self.knowledge if knowledge else None
         vectors = None
         mentions = batch.mentions
@@ -124,10 +144,10 @@ class KeptModel(PreTrainedModel):
             vectors = fused.look_up(mentions)
             streams = fused.fusion.inputs(streams, mentions, vectors)
             streams = fused.fusion.layer(-1, streams, mentions)
-        visible = fused.fusion.visible(streams) if fused is not None else None
+        visible = both(laid_out(rule, streams), fused.fusion.visible(streams) if fused is not None else None)
         wanted = None
         if read is not None and not (fused is not None and fused.fusion.changes_final_states):
-            wanted = {name: torch.full_like(stream.mask, name == "entity") for name, stream in streams.items()}
+            wanted = {name: torch.full_like(stream.mask, name != "image") for name, stream in streams.items()}
             wanted["text"] = read
         for index, block in enumerate(self.blocks):
             last = index == len(self.blocks) - 1
@@ -135,7 +155,7 @@ class KeptModel(PreTrainedModel):
             if fused is not None:
                 streams = fused.fusion.layer(index, streams, mentions)
         final = {name: stream.with_states(self.norm(stream.states)) for name, stream in streams.items()}
-        if wanted is not None:
+        if wanted is not None and len(self.blocks):
             # Loud, so that a state which nobody asked for is never mistaken for one.
             final = {
                 name: stream.with_states(torch.where(wanted[name][..., None], stream.states, torch.nan))
@@ -143,9 +163,27 @@ class KeptModel(PreTrainedModel):
             }
         return Encodings(final, mentions, vectors)
 
-    def _embed(self, name: str, field: Text | Image) -> Stream:
-        stream = self.towers[name](field)
+    def _streams(self, batch: Batch, pictures: bool, rule: Rule | None) -> dict[str, Stream]:
+        """What the towers make of the batch's fields, before anything meets."""
+        streams = {"text": self._embed("text", batch.text, rule)}
+        for name, field in (("image", batch.image), ("regions", batch.regions)):
+            if pictures and field is not None and name in self.towers:
+                streams[name] = self._embed(name, field)
+        if batch.target is not None:
+            streams["target"] = self._embed("text", batch.target, rule, "target")
+        return streams
+
+    def _embed(self, name: str, field: Text | Image | Regions, rule: Rule | None = None, role: str = "") -> Stream:
+        tower, role = self.towers[name], role or name
+        if rule is not None and isinstance(field, Text) and getattr(tower, "mixes", False):
+            stream = tower(field, visible=within(rule, role, role, {role: field.ids.shape[1]}))
+        else:
+            stream = tower(field)
         return stream.with_states(stream.states + self.kinds[name])
+
+    def embed_text(self, text: Text) -> Stream:
+        """A text through its tower alone, before anything meets."""
+        return self._embed("text", text)
 
     @property
     def piece_table(self) -> Tensor:

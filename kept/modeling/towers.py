@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kept.data.batch import Image, Text
+from kept.data.batch import Image, Regions, Text
+from kept.data.boxes import uniter_position
 from kept.modeling.layers import TransformerLayer
 from kept.modeling.streams import Stream
+from kept.modeling.visibility import never_empty
 from kg.errors import InputError
 from kg.registry import Registry
 
@@ -41,7 +43,8 @@ class PieceEmbeddings(nn.Module):
         length = text.ids.shape[1]
         if length > len(self.positions.weight):
             raise InputError(f"a text of {length} pieces, this model reads at most {len(self.positions.weight)}")
-        states = self.pieces(text.ids) + self.positions.weight[:length]
+        places = self.positions.weight[:length] if text.positions is None else self.positions(text.positions)
+        states = self.pieces(text.ids) + places
         return Stream.full(self.dropout(self.norm(states)), self.kind, text.mask)
 
 
@@ -93,6 +96,78 @@ class PatchEncoder(nn.Module):
 
     def _stream(self, states: Tensor, mask: Tensor) -> Stream:
         return Stream.full(states, self.kind, mask[:, None].expand(states.shape[:2]))
+
+
+@TOWERS.register("grid")
+class GridEncoder(nn.Module):
+    """Pictures as the feature map of a frozen network: LN(W f + position).
+
+    Args:
+        features: numbers of a place of the map.
+        places: the most places of a map.
+
+    Source: Huang et al. 2020, Pixel-BERT, section 3.2 (grid features in place of regions).
+
+        >>> tower = GridEncoder(width=8, features=5, places=4)
+        >>> tower(Image(mask=torch.tensor([True]), grid=torch.zeros(1, 4, 5))).states.shape
+        torch.Size([1, 4, 8])
+    """
+
+    kind = "image"
+
+    def __init__(self, width: int, features: int, places: int = 49, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.feature = nn.Linear(features, width)
+        self.positions = nn.Embedding(places, width)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, image: Image) -> Stream:
+        if image.grid is None:
+            raise InputError("model.image: the tower 'grid' needs feature maps, these pictures are pixels")
+        places = image.grid.shape[1]
+        if places > len(self.positions.weight):
+            raise InputError(f"a map of {places} places, this model reads at most {len(self.positions.weight)}")
+        states = self.norm(self.feature(image.grid) + self.positions.weight[:places])
+        return Stream.full(self.dropout(states), self.kind, image.mask[:, None].expand(states.shape[:2]))
+
+
+@TOWERS.register("regions")
+class RegionEncoder(nn.Module):
+    """Regions: LN(LN(W_f f) + LN(W_p p)), f a detector's feature and p the seven numbers of its box.
+
+    Where a region is hidden a learned vector stands in the place of its feature; its box stays. `layers` of
+    self-attention over the regions of a picture may follow.
+    Source: Chen et al. 2020, UNITER, section 3.1 (p = left, top, right, bottom, width, height, area); Tan & Bansal
+    2019, LXMERT, section 2.1 (five layers over the regions).
+
+        >>> tower = RegionEncoder(width=8, features=5)
+        >>> tower.feature.weight.shape
+        torch.Size([8, 5])
+    """
+
+    kind = "regions"
+
+    def __init__(self, width: int, features: int, layers: int = 0, heads: int = 4, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.feature, self.box = nn.Linear(features, width), nn.Linear(7, width)
+        self.mask_feature = nn.Parameter(torch.zeros(features))
+        self.feature_norm, self.box_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.layers = nn.ModuleList(TransformerLayer(width, heads, 2 * width, dropout) for _ in range(layers))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, regions: Regions) -> Stream:
+        features = torch.where(regions.hidden[..., None], self.mask_feature, regions.features)
+        if features.shape[-1] != self.feature.in_features:
+            raise InputError(
+                f"regions with features of {features.shape[-1]} numbers, this model reads {self.feature.in_features}"
+            )
+        place = self.box_norm(self.box(uniter_position(regions.boxes)))
+        states = self.dropout(self.norm(self.feature_norm(self.feature(features)) + place))
+        seen = never_empty(regions.mask[:, None, None, :])
+        for layer in self.layers:
+            states = layer(states, seen)
+        return Stream.full(states, self.kind, regions.mask)
 
 
 def standardised(pixels: Tensor, floor: float = 0.05) -> Tensor:

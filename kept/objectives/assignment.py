@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from kept.data.batch import IGNORE
 from kept.data.boxes import generalized_iou, to_corners
-from kept.objectives.base import IGNORE, full_precision
+from kept.objectives.base import full_precision
 
 # What a cost that is no finite number counts as: such a pair is chosen only where nothing else is left.
 WORST = 1e6

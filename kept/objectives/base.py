@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from kept.data.batch import Batch
 from kept.data.noise import Noise
 from kept.modeling.model import Encodings, KeptModel
+from kept.modeling.rules import Rule
+from kept.modeling.streams import pool
 from kg.registry import Registry
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ class Context:
         mask_id, end_id, first_piece, vocabulary: of the tokenizer: [MASK], [SEP], the first id that is no special,
             and how many there are.
         slots: how many pieces of a name the model reads from one [MASK], its end included.
+        start_id: of the tokenizer, [CLS].
+        reads: the streams that the model has towers for.
     """
 
     noise: Noise
@@ -62,6 +66,8 @@ class Context:
     vocabulary: int
     slots: int
     corpus: TokenizedRecords | None = None
+    start_id: int = 0
+    reads: frozenset[str] = frozenset({"text", "image", "regions"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class View:
         knowledge: False to run without the fusion's hooks.
         pictures: False to run without the pictures.
         read: (B, L) bool, the only places of the text whose final states the losses look at; None for all.
+        rule: who may see whom, where not everyone sees everyone; part of what `name` stands for.
     """
 
     name: Hashable
@@ -87,6 +94,7 @@ class View:
     knowledge: bool = True
     pictures: bool = True
     read: Tensor | None = None
+    rule: Rule | None = None
 
 
 class Objective(nn.Module):
@@ -98,8 +106,9 @@ class Objective(nn.Module):
     Class attributes:
         couples: "sample" when a split batch's terms add up to the whole's, "batch" when records are each other's
             negatives.
-        needs: what a batch must hold, "text", "mentions" or "image", and a model, "image" or "knowledge", for the
-            objective to have anything to do.
+        needs: what a batch must hold, "text", "mentions", "image", "regions", "pictures" (either of the two), "reply"
+            or "answer", and a model, "image", "regions", "pictures" or "knowledge", for the objective to have anything
+            to do.
         parts: the names that its views count targets under.
     """
 
@@ -107,13 +116,20 @@ class Objective(nn.Module):
     needs: ClassVar[frozenset[str]] = frozenset({"text"})
     parts: ClassVar[tuple[str, ...]] = ()
 
+    def heads(self) -> Mapping[str, Mapping[str, Any]]:
+        """The heads of the model that it reads from, by name of `HEADS`, and their keyword arguments."""
+        return {}
+
+    def attach(self, model: KeptModel) -> None:
+        """Get to know the model before the first step, for what follows it from outside the gradient."""
+
     def prepare(self, batch: Batch, context: Context) -> View:
         raise NotImplementedError
 
     def loss(self, view: View, forward: Forward) -> Loss:
         raise NotImplementedError
 
-    def after_step(self) -> None:
+    def after_step(self, model: KeptModel) -> None:
         """Change what changes outside the gradient: queues, twins, codebooks."""
 
 
@@ -131,15 +147,38 @@ class Forward:
         key = (view.name, view.knowledge, view.pictures)
         if key not in self._encodings:
             self._encodings[key] = self.model.encode(
-                view.batch, knowledge=view.knowledge, pictures=view.pictures, read=view.read
+                view.batch, knowledge=view.knowledge, pictures=view.pictures, read=view.read, rule=view.rule
             )
         return self._encodings[key]
 
     def summary_of_pictures(self, view: View) -> Tensor:
-        """(B, D): the picture tower's first state, before the shared stack."""
-        if view.batch.image is None:
-            raise ValueError("this batch has no picture")
-        return self.model.towers["image"](view.batch.image).states[:, 0]
+        """(B, D): what the picture's own tower says, before the shared stack: its first state, or the regions' mean."""
+        return picture_summary(self.model, view.batch)
+
+
+def picture_summary(model: KeptModel, batch: Batch) -> Tensor:
+    """(B, D): a picture's first state, or the mean of its regions for a model that reads regions alone."""
+    if batch.image is not None and "image" in model.towers:
+        states: Tensor = model.towers["image"](batch.image).states[:, 0]
+        return states
+    if batch.regions is not None and "regions" in model.towers:
+        return pool(model.towers["regions"](batch.regions))
+    raise ValueError("this batch has no picture that the model reads")
+
+
+def pictured(batch: Batch, context: Context) -> Tensor:
+    """(n,) the rows that show something which the model reads, as a picture or as regions."""
+    shown = torch.zeros(len(batch), dtype=torch.bool, device=batch.keys.device)
+    if batch.image is not None and "image" in context.reads:
+        shown |= batch.image.mask
+    if batch.regions is not None and "regions" in context.reads:
+        shown |= batch.regions.mask.any(1)
+    return shown.nonzero().squeeze(1)
+
+
+def with_words(batch: Batch) -> Tensor:
+    """(B,) bool, True where a record has a text of its own."""
+    return (batch.text.mask & ~batch.text.special).any(1)
 
 
 def nothing(model: nn.Module) -> Tensor:

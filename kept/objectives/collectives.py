@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
+
+from kept.data.batch import TensorFields
+
+Fields = TypeVar("Fields", bound=TensorFields)
+
+KINDS = (torch.int64, torch.float32, torch.bool, torch.float16, torch.bfloat16, torch.uint8)
+MOST_AXES = 3
+"""Axes of a field beside its rows."""
 
 
 def processes() -> int:
@@ -56,3 +65,62 @@ class _Gather(torch.autograd.Function):
         dist.all_reduce(gradient)
         own: Tensor = gradient.split(ctx.counts)[dist.get_rank()]
         return own
+
+
+def gather_fields(fields: Fields) -> Fields:
+    """The rows of all processes' fields, in rank order; narrower ones end in zeros, absent ones are zeros throughout.
+
+    No gradient flows through it. Every process must call it, with the same kind of fields.
+    """
+    if processes() == 1:
+        return fields
+    return _gather_kind(type(fields), fields, _rows(fields))
+
+
+def _rows(fields: TensorFields) -> int:
+    """How many rows fields have."""
+    for field in dataclasses.fields(fields):  # type: ignore[arg-type]
+        value = getattr(fields, field.name)
+        if isinstance(value, Tensor):
+            return len(value)
+        if isinstance(value, TensorFields):
+            return _rows(value)
+    raise ValueError("fields without any tensor")
+
+
+def _gather_kind(kind: type[Fields], fields: TensorFields | None, rows: int) -> Fields:
+    gathered: dict[str, Any] = {}
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        value = None if fields is None else getattr(fields, field.name)
+        inner = next((each for each in (hints[field.name], *get_args(hints[field.name])) if _is_kind(each)), None)
+        if inner is None:
+            gathered[field.name] = _gather_tensor(value, rows)
+        else:
+            there = torch.tensor(int(value is not None))
+            dist.all_reduce(there, dist.ReduceOp.MAX)
+            gathered[field.name] = _gather_kind(inner, value, rows) if there else None
+    return kind(**gathered)
+
+
+def _is_kind(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, TensorFields)
+
+
+def _gather_tensor(value: Tensor | None, rows: int) -> Tensor | None:
+    """Tensors of one sort from all processes; None where nobody has one."""
+    about = torch.zeros(2 + MOST_AXES, dtype=torch.int64)
+    if value is not None:
+        sizes = torch.tensor(value.shape[1:], dtype=torch.int64)
+        about[0], about[1], about[2 : 2 + len(sizes)] = KINDS.index(value.dtype) + 1, value.dim(), sizes
+    dist.all_reduce(about, dist.ReduceOp.MAX)
+    code, axes, *widths = about.tolist()
+    if not code:
+        return None
+    shape = widths[: axes - 1]
+    whole = torch.zeros(rows, *shape, dtype=KINDS[code - 1])
+    if value is not None:
+        whole[(slice(None), *(slice(size) for size in value.shape[1:]))] = value.detach()
+    flat = whole.flatten(1) if shape else whole[:, None]
+    plain = flat.to(torch.uint8) if flat.dtype == torch.bool else flat
+    return gather(plain).to(flat.dtype).view(-1, *shape)

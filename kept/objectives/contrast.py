@@ -10,7 +10,18 @@ from torch import Tensor
 
 from kept.data.batch import Batch
 from kept.modeling.streams import pool
-from kept.objectives.base import OBJECTIVES, Context, Forward, Loss, Objective, Term, View, full_precision, nothing
+from kept.objectives.base import (
+    OBJECTIVES,
+    Context,
+    Forward,
+    Loss,
+    Objective,
+    Term,
+    View,
+    full_precision,
+    nothing,
+    pictured,
+)
 from kept.objectives.collectives import gather, gather_padded
 from kept.objectives.identity import NOTHING, content, same_content
 
@@ -46,7 +57,7 @@ class ImageTextContrast(Objective):
     """
 
     couples = "batch"
-    needs = frozenset({"text", "image"})
+    needs = frozenset({"text", "pictures"})
     parts = ("itc",)
 
     def __init__(self, weight: float = 1.0) -> None:
@@ -54,7 +65,7 @@ class ImageTextContrast(Objective):
         self.weight = weight
 
     def prepare(self, batch: Batch, context: Context) -> View:
-        rows = _with_pictures(batch)
+        rows = pictured(batch, context)
         shown = batch.take(rows)
         return View(
             name="clean text",
@@ -82,9 +93,3 @@ class ImageTextContrast(Objective):
             return {"itc": Term(nothing(forward.model), 0, self.weight)}
         floor = float(same.sum(1).float().log().mean()) if count else 0.0
         return {"itc": Term(total, count, self.weight, math.log(len(images)), floor)}
-
-
-def _with_pictures(batch: Batch) -> Tensor:
-    if batch.image is None:
-        return torch.zeros(0, dtype=torch.int64, device=batch.keys.device)
-    return batch.image.mask.nonzero().squeeze(1)

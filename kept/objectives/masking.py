@@ -137,3 +137,9 @@ def _shift(mentions: Mentions, start: Tensor, end: Tensor, hidden: Tensor) -> Me
         end=torch.where(touched, start[:, None] + 1, mentions.end - gap),
         visible=mentions.visible & ~hidden & ~touched,
     )
+
+
+def hide_text_mentions(batch: Batch) -> Batch:
+    """The batch without the entities of its text, for views in which that text is to be found out."""
+    mentions = batch.mentions
+    return replace(batch, mentions=replace(mentions, visible=mentions.visible & (mentions.host != Host.TEXT)))

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from kept.data.batch import Batch
-from kept.objectives.base import OBJECTIVES, Context, Forward, Loss, Objective, Term, View, full_precision, nothing
+from kept.objectives.base import (
+    OBJECTIVES,
+    Context,
+    Forward,
+    Loss,
+    Objective,
+    Term,
+    View,
+    full_precision,
+    nothing,
+    pictured,
+)
+from kept.objectives.negatives import with_texts, wrong_texts
 
 MISMATCH, MATCH = 0, 1
-TRIES = 4
 
 
 @OBJECTIVES.register("itm")
@@ -28,7 +36,7 @@ class ImageTextMatching(Objective):
     Source: Chen et al. 2020, UNITER, section 3.2; hard negatives after Lin et al. 2020, InterBERT.
     """
 
-    needs = frozenset({"text", "image"})
+    needs = frozenset({"text", "pictures"})
     parts = ("itm",)
 
     def __init__(self, weight: float = 1.0, hard: float = 0.2, top_k: int = 30, sim_max: float = 0.5) -> None:
@@ -36,18 +44,13 @@ class ImageTextMatching(Objective):
         self.weight, self.hard, self.top_k, self.sim_max = weight, hard, top_k, sim_max
 
     def prepare(self, batch: Batch, context: Context) -> View:
-        if batch.image is None or context.corpus is None:
-            rows = torch.zeros(0, dtype=torch.int64)
-        else:
-            rows = batch.image.mask.nonzero().squeeze(1)
+        rows = pictured(batch, context) if context.corpus is not None else torch.zeros(0, dtype=torch.int64)
         shown = batch.take(rows)
         labels = torch.ones(len(rows), dtype=torch.int64, device=rows.device)
-        if len(rows) and context.corpus is not None:
-            other = self.negatives(shown, context).to(rows.device)
+        if len(rows):
+            other = wrong_texts(shown, context, hard=self.hard, top_k=self.top_k, sim_max=self.sim_max, purpose="itm")
             wrong = (context.noise.uniform(shown.keys, 1, "itm/label").squeeze(1) < 0.5) & (other >= 0)
-            texts = torch.where(wrong, other, shown.rows).cpu().numpy()
-            clean = replace(context.corpus, pictures=None).batch(texts, context.noise).to(rows.device)
-            shown = replace(shown, text=clean.text, mentions=clean.mentions)
+            shown = with_texts(shown, torch.where(wrong, other, shown.rows), context)
             labels = torch.where(wrong, MISMATCH, MATCH)
         summary = torch.zeros_like(shown.text.mask)
         summary[:, :1] = True
@@ -59,22 +62,6 @@ class ImageTextMatching(Objective):
             knowledge=False,
             read=summary,
         )
-
-    def negatives(self, batch: Batch, context: Context) -> Tensor:
-        """(B,) corpus rows of wrong texts, -1 where none was found."""
-        corpus = context.corpus
-        assert corpus is not None
-        near = torch.from_numpy(corpus.hard_negatives(self.top_k, self.sim_max)[batch.rows.cpu().numpy()])
-        keys = batch.keys.cpu()
-        slot = context.noise.integers(keys, 1, 1 << 30, "itm/slot") % (near >= 0).sum(1, keepdim=True).clamp(min=1)
-        hard = near.gather(1, slot)
-        anywhere = context.noise.integers(keys, TRIES, len(corpus), "itm/random")
-        own = np.repeat(batch.rows.cpu().numpy(), TRIES)
-        allowed = torch.from_numpy(corpus.differs(own, anywhere.flatten().numpy())).view_as(anywhere)
-        first = allowed.int().argmax(1, keepdim=True)
-        random = torch.where(allowed.any(1, keepdim=True), anywhere.gather(1, first), -1)
-        use_hard = (context.noise.uniform(keys, 1, "itm/hard") < self.hard) & (hard >= 0)
-        return torch.where(use_hard, hard, random).squeeze(1)
 
     def loss(self, view: View, forward: Forward) -> Loss:
         count = view.counts["itm"]

@@ -108,6 +108,8 @@ class Trainer:
         self.stage, self.folder = stage, folder
         self.step = 0
         self.objectives = nn.ModuleDict({name: task.objective for name, task in tasks.items()})
+        for task in tasks.values():
+            task.objective.attach(self.model)
         self.objectives.to(self.accelerator.device)
         modules = [("", self.model), ("objectives", self.objectives)]
         check_prefixes(f"stage {stage}: freeze", settings.freeze, modules)
@@ -168,7 +170,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
         self.optimizer.step()
         for task in self.tasks.values():
-            task.objective.after_step()
+            task.objective.after_step(self.model)
         self.step += 1
         self._log(logged)
         return {name: terms[-1] for name, terms in logged.items()}

@@ -45,7 +45,9 @@ class ModelSpec(Spec):
     block: str = "merge"
     max_pieces: int = Field(default=64, gt=4)
     slots: int = Field(default=9, gt=1)
+    text: dict[str, Any] | None = None
     image: dict[str, Any] | None = None
+    regions: dict[str, Any] | None = None
     knowledge: KnowledgeSpec | None = None
 
     @model_validator(mode="after")
@@ -166,8 +168,8 @@ class Recipe(Spec):
                 objective = OBJECTIVES[name]
                 _takes(key, objective, spec.options)
                 for need, given in self._given().items():
-                    if need in objective.needs and not all(given.values()):
-                        missing = next(setting for setting, there in given.items() if not there)
+                    if need in objective.needs and None in given.values():
+                        missing = next(setting for setting, value in given.items() if value is None)
                         raise InputError(f"{key}: the objective {name!r} needs {missing}")
                 if objective.couples == "batch" and stage.accumulate > 1:
                     raise InputError(
@@ -175,10 +177,15 @@ class Recipe(Spec):
                         "accumulate must be 1"
                     )
 
-    def _given(self) -> dict[str, dict[str, bool]]:
+    def _given(self) -> dict[str, dict[str, object]]:
         """What an objective may need, and the settings that provide it."""
-        knowledge = {"model.knowledge": self.model.knowledge is not None, "graph": self.graph is not None}
-        return {"image": {"model.image": self.model.image is not None}, "knowledge": knowledge}
+        model = self.model
+        return {
+            "image": {"model.image": model.image},
+            "regions": {"model.regions": model.regions},
+            "pictures": {"model.image or model.regions": model.image or model.regions},
+            "knowledge": {"model.knowledge": model.knowledge, "graph": self.graph},
+        }
 
     def check_files(self) -> None:
         """Refuse a recipe whose files are not there; raises `InputError` naming key and path."""

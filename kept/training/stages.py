@@ -134,6 +134,8 @@ class Run:
             vocabulary=len(tokenizer),
             slots=self.model.config.slots,
             corpus=corpus,
+            start_id=int(tokenizer.cls_token_id),
+            reads=frozenset(self.model.towers),
         )
 
     def train(

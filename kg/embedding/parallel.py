@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -22,13 +23,17 @@ def join_processes() -> None:
         PartialState(cpu=not torch.cuda.is_available())
 
 
-def leave_processes() -> None:
-    """Part from the others in good order; alone, nothing happens.
+def leave_processes(code: int = 0) -> None:
+    """Part from the others and end this process with an exit code; alone, nothing happens.
 
-    A process that simply ends still holds the threads of its connections, and aborts now and then, its work done.
+    The interpreter's own end may find a thread of the connections still alive and abort, the work long done; so what
+    was written is flushed, and the process ends without it.
     """
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def processes() -> tuple[int, int]:

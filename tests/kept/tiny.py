@@ -142,6 +142,7 @@ def context(noise: Noise, corpus: TokenizedRecords) -> Context:
         vocabulary=len(pieces),
         slots=KeptConfig().slots,
         corpus=corpus,
+        start_id=int(pieces.cls_token_id),
     )
 
 

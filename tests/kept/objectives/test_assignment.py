@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from kept.data.batch import IGNORE
 from kept.objectives.assignment import SetTerms, match_sets, set_costs, set_loss_terms
-from kept.objectives.base import IGNORE
 
 CLASSES, QUERIES = 5, 6
 

@@ -141,7 +141,7 @@ class Explodes(Objective):
         factor = float("nan") if self.step == self.at else 1.0
         return {"it": Term(forward(view).summary.sum() * factor, len(view.batch))}
 
-    def after_step(self) -> None:
+    def after_step(self, model: KeptModel) -> None:
         self.step += 1
 
 

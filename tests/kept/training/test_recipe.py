@@ -97,7 +97,7 @@ def test_settings_go_on_top(setting: str, read: Any, recipe: Path) -> None:
         (["vectors=null"], "model.knowledge needs vectors"),
         (["model.knowledge=null"], "the objective 'mep' needs model.knowledge"),
         (["graph=null"], "the objective 'mep' needs graph"),
-        (["model.image=null"], "the objective 'itc' needs model.image"),
+        (["model.image=null"], "the objective 'itc' needs model.image or model.regions"),
         (["stages.facts.accumulate=2"], "'itc' compares the records of one micro-batch"),
         (["seed"], "--set seed: write key=value"),
         (["seed=["], "--set seed=[: the value cannot be read"),

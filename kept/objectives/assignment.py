@@ -137,23 +137,24 @@ def set_loss_terms(
         set_costs(*one, class_weight=class_weight, l1_weight=l1_weight, giou_weight=giou_weight)
         for one in zip(logits, boxes, labels, targets, strict=True)
     )
-    row = torch.cat([torch.full_like(queries, b) for b, (queries, _) in enumerate(matches)])
-    query = torch.cat([queries for queries, _ in matches])
+    none = torch.zeros(0, dtype=torch.int64, device=logits.device)
+    row = torch.cat([none, *(torch.full_like(queries, b) for b, (queries, _) in enumerate(matches))])
+    query = torch.cat([none, *(queries for queries, _ in matches)])
 
-    def gold(values: Sequence[Tensor]) -> Tensor:
-        return torch.cat([value[objects] for value, (_, objects) in zip(values, matches, strict=True)])
+    def gold(values: Sequence[Tensor], nothing: Tensor) -> Tensor:
+        return torch.cat([nothing, *(value[objects] for value, (_, objects) in zip(values, matches, strict=True))])
 
     with full_precision():
         wanted = torch.full(logits.shape[:2], logits.shape[-1] - 1, device=logits.device)
-        wanted[row, query] = gold(labels)
+        wanted[row, query] = gold(labels, none)
         weight = torch.full(logits.shape[:2], no_object, device=logits.device)
         weight[row, query] = 1.0
         entropy = F.cross_entropy(logits.float().transpose(1, 2), wanted, reduction="none")
-        found, truth = boxes[row, query].float(), gold(targets).float()
+        found, truth = boxes[row, query].float(), gold(targets, boxes.new_zeros(0, 4)).float()
         overlap = generalized_iou(to_corners(found), to_corners(truth)).diagonal()
         attribute_sum, count = found[:0].sum(), 0
         if attribute_logits is not None and attributes is not None:
-            true_attributes = gold(attributes)
+            true_attributes = gold(attributes, none)
             count = int((true_attributes != IGNORE).sum())
             guesses = attribute_logits[row, query].float()
             attribute_sum = F.cross_entropy(guesses, true_attributes, ignore_index=IGNORE, reduction="sum")

@@ -24,7 +24,7 @@ class SetTerms(NamedTuple):
 
     Args:
         class_sum: the weighted cross-entropy of all queries; the unmatched ones say "no object" at weight `no_object`.
-        class_weight: the sum of its weights, matched + no_object (queries - matched).
+        class_weight_sum: the sum of its weights, matched + no_object (queries - matched).
         l1_sum: sum over matched boxes of |c - c'| over centre, width and height.
         giou_sum: sum over matched boxes of 1 - generalised IoU.
         boxes: how many objects were matched.
@@ -33,7 +33,7 @@ class SetTerms(NamedTuple):
     """
 
     class_sum: Tensor
-    class_weight: float
+    class_weight_sum: float
     l1_sum: Tensor
     giou_sum: Tensor
     boxes: int
@@ -109,7 +109,7 @@ def set_loss_terms(
     """Match every record's queries to its objects and sum what they miss.
 
     The three weights are those of the matching (`set_costs`); the sums come unweighted, and DETR adds them up with the
-    same. `class_weight`, `boxes` and, as long as no record has more objects than queries, `attributes` of the result
+    same. `class_weight_sum`, `boxes` and, as long as no record has more objects than queries, `attributes` of the result
     are known before any forward.
 
     Args:
@@ -128,7 +128,7 @@ def set_loss_terms(
 
         >>> box = torch.tensor([[[0.5, 0.5, 1.0, 1.0], [0.2, 0.2, 0.1, 0.1]]])
         >>> terms = set_loss_terms(torch.zeros(1, 2, 3), box, [torch.tensor([1])], [box[0, :1]])
-        >>> terms.boxes, round(terms.class_weight, 1), float(terms.l1_sum)
+        >>> terms.boxes, round(terms.class_weight_sum, 1), float(terms.l1_sum)
         (1, 1.1, 0.0)
     """
     if (attribute_logits is None) != (attributes is None):
@@ -161,7 +161,7 @@ def set_loss_terms(
     unmatched = wanted.numel() - len(row)
     return SetTerms(
         class_sum=(weight * entropy).sum(),
-        class_weight=len(row) + no_object * unmatched,
+        class_weight_sum=len(row) + no_object * unmatched,
         l1_sum=(found - truth).abs().sum(),
         giou_sum=(1 - overlap).sum(),
         boxes=len(row),

@@ -77,7 +77,7 @@ def test_like_transformers(counts: list[int]) -> None:
     peer = ImageLoss(peer_matcher, CLASSES, 0.1, ["labels", "boxes"])(outputs, targets)
     terms = set_loss_terms(**one)
     assert terms.boxes == sum(counts)
-    torch.testing.assert_close(terms.class_sum / terms.class_weight, peer["loss_ce"])
+    torch.testing.assert_close(terms.class_sum / terms.class_weight_sum, peer["loss_ce"])
     torch.testing.assert_close(terms.l1_sum / max(terms.boxes, 1), peer["loss_bbox"])
     torch.testing.assert_close(terms.giou_sum / max(terms.boxes, 1), peer["loss_giou"])
 
@@ -115,7 +115,7 @@ def test_no_object_at_all_gives_zero_with_a_graph() -> None:
     guesses = torch.zeros(2, QUERIES, 4, requires_grad=True)
     terms = set_loss_terms(**one, attribute_logits=guesses, attributes=[nothing, nothing])
     assert (terms.boxes, terms.attributes) == (0, 0)
-    assert terms.class_weight == pytest.approx(0.1 * 2 * QUERIES)
+    assert terms.class_weight_sum == pytest.approx(0.1 * 2 * QUERIES)
     for zero in (terms.l1_sum, terms.giou_sum, terms.attribute_sum):
         assert zero.item() == 0
         assert zero.requires_grad

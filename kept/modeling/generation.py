@@ -116,7 +116,6 @@ def nucleus(
     def choose(allowed: Tensor, rows: Tensor, made: int) -> Tensor:
         likely, order = (allowed.double() / temperature).softmax(1).sort(dim=1, descending=True, stable=True)
         outside = likely.cumsum(1) - likely >= p
-        outside[:, 0] = False
         up_to = likely.masked_fill(outside, 0.0).cumsum(1)
         drawn = torch.searchsorted(up_to, draws[rows, made, None].double() * up_to[:, -1:], right=True)
         return order.gather(1, drawn.clamp(max=order.shape[1] - 1)).squeeze(1)

@@ -109,8 +109,8 @@ def set_loss_terms(
     """Match every record's queries to its objects and sum what they miss.
 
     The three weights are those of the matching (`set_costs`); the sums come unweighted, and DETR adds them up with the
-    same. `class_weight_sum`, `boxes` and, as long as no record has more objects than queries, `attributes` of the result
-    are known before any forward.
+    same. The result's `class_weight_sum` and `boxes` are known before any forward, and so is `attributes` as long as no
+    record has more objects than queries.
 
     Args:
         logits: (B, Q, C + 1), the last one for "no object".

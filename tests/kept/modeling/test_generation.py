@@ -133,6 +133,16 @@ def test_where_nothing_may_follow_it_ends() -> None:
     assert [one.ids for one in beam] == [[1]]
 
 
+def test_it_ends_even_where_the_end_is_impossible() -> None:
+    table = torch.tensor([[0.5, 0.5, 0.0]]).log()
+    rules = {"end_id": 2, "max_length": 9, "no_repeat": 1}
+    [found] = greedy(lambda prefixes, rows: table, torch.tensor([[0]]), **rules)
+    [beam] = beam_search(lambda prefixes, rows: table.expand(len(rows), 3), torch.tensor([[0]]), beams=3, **rules)
+    assert found.ids == [1]
+    assert found.ended
+    assert [one.ids for one in beam] == [[1]]
+
+
 def test_impossible_pieces_stay_impossible() -> None:
     table = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]]).log()
     [found] = beam_search(

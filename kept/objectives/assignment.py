@@ -25,7 +25,7 @@ class SetTerms(NamedTuple):
 
     Args:
         class_sum: the weighted cross-entropy of all queries; the unmatched ones say "no object" at weight `no_object`.
-        class_weight: the sum of its weights, matched + no_object (queries - matched).
+        class_weight_sum: the sum of its weights, matched + no_object (queries - matched).
         l1_sum: sum over matched boxes of |c - c'| over centre, width and height.
         giou_sum: sum over matched boxes of 1 - generalised IoU.
         boxes: how many objects were matched.
@@ -34,7 +34,7 @@ class SetTerms(NamedTuple):
     """
 
     class_sum: Tensor
-    class_weight: float
+    class_weight_sum: float
     l1_sum: Tensor
     giou_sum: Tensor
     boxes: int
@@ -110,8 +110,8 @@ def set_loss_terms(
     """Match every record's queries to its objects and sum what they miss.
 
     The three weights are those of the matching (`set_costs`); the sums come unweighted, and DETR adds them up with the
-    same. `class_weight`, `boxes` and, as long as no record has more objects than queries, `attributes` of the result
-    are known before any forward.
+    same. The result's `class_weight_sum` and `boxes` are known before any forward, and so is `attributes` as long as no
+    record has more objects than queries.
 
     Args:
         logits: (B, Q, C + 1), the last one for "no object".
@@ -129,7 +129,7 @@ def set_loss_terms(
 
         >>> box = torch.tensor([[[0.5, 0.5, 1.0, 1.0], [0.2, 0.2, 0.1, 0.1]]])
         >>> terms = set_loss_terms(torch.zeros(1, 2, 3), box, [torch.tensor([1])], [box[0, :1]])
-        >>> terms.boxes, round(terms.class_weight, 1), float(terms.l1_sum)
+        >>> terms.boxes, round(terms.class_weight_sum, 1), float(terms.l1_sum)
         (1, 1.1, 0.0)
     """
     if (attribute_logits is None) != (attributes is None):
@@ -138,30 +138,31 @@ def set_loss_terms(
         set_costs(*one, class_weight=class_weight, l1_weight=l1_weight, giou_weight=giou_weight)
         for one in zip(logits, boxes, labels, targets, strict=True)
     )
-    row = torch.cat([torch.full_like(queries, b) for b, (queries, _) in enumerate(matches)])
-    query = torch.cat([queries for queries, _ in matches])
+    none = torch.zeros(0, dtype=torch.int64, device=logits.device)
+    row = torch.cat([none, *(torch.full_like(queries, b) for b, (queries, _) in enumerate(matches))])
+    query = torch.cat([none, *(queries for queries, _ in matches)])
 
-    def gold(values: Sequence[Tensor]) -> Tensor:
-        return torch.cat([value[objects] for value, (_, objects) in zip(values, matches, strict=True)])
+    def gold(values: Sequence[Tensor], nothing: Tensor) -> Tensor:
+        return torch.cat([nothing, *(value[objects] for value, (_, objects) in zip(values, matches, strict=True))])
 
     with full_precision():
         wanted = torch.full(logits.shape[:2], logits.shape[-1] - 1, device=logits.device)
-        wanted[row, query] = gold(labels)
+        wanted[row, query] = gold(labels, none)
         weight = torch.full(logits.shape[:2], no_object, device=logits.device)
         weight[row, query] = 1.0
         entropy = F.cross_entropy(logits.float().transpose(1, 2), wanted, reduction="none")
-        found, truth = boxes[row, query].float(), gold(targets).float()
+        found, truth = boxes[row, query].float(), gold(targets, boxes.new_zeros(0, 4)).float()
         overlap = generalized_iou(to_corners(found), to_corners(truth)).diagonal()
         attribute_sum, count = found[:0].sum(), 0
         if attribute_logits is not None and attributes is not None:
-            true_attributes = gold(attributes)
+            true_attributes = gold(attributes, none)
             count = int((true_attributes != IGNORE).sum())
             guesses = attribute_logits[row, query].float()
             attribute_sum = F.cross_entropy(guesses, true_attributes, ignore_index=IGNORE, reduction="sum")
     unmatched = wanted.numel() - len(row)
     return SetTerms(
         class_sum=(weight * entropy).sum(),
-        class_weight=len(row) + no_object * unmatched,
+        class_weight_sum=len(row) + no_object * unmatched,
         l1_sum=(found - truth).abs().sum(),
         giou_sum=(1 - overlap).sum(),
         boxes=len(row),

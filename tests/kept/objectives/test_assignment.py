@@ -77,7 +77,7 @@ def test_like_transformers(counts: list[int]) -> None:
     peer = ImageLoss(peer_matcher, CLASSES, 0.1, ["labels", "boxes"])(outputs, targets)
     terms = set_loss_terms(**one)
     assert terms.boxes == sum(counts)
-    torch.testing.assert_close(terms.class_sum / terms.class_weight, peer["loss_ce"])
+    torch.testing.assert_close(terms.class_sum / terms.class_weight_sum, peer["loss_ce"])
     torch.testing.assert_close(terms.l1_sum / max(terms.boxes, 1), peer["loss_bbox"])
     torch.testing.assert_close(terms.giou_sum / max(terms.boxes, 1), peer["loss_giou"])
 
@@ -112,13 +112,13 @@ def test_no_object_at_all_gives_zero_with_a_graph() -> None:
     one = scene([0, 0], 5)
     boxes = one["boxes"].requires_grad_()
     nothing = torch.zeros(0, dtype=torch.int64)
-    terms = set_loss_terms(**one, attribute_logits=torch.zeros(2, QUERIES, 4), attributes=[nothing, nothing])
+    guesses = torch.zeros(2, QUERIES, 4, requires_grad=True)
+    terms = set_loss_terms(**one, attribute_logits=guesses, attributes=[nothing, nothing])
     assert (terms.boxes, terms.attributes) == (0, 0)
-    assert terms.class_weight == pytest.approx(0.1 * 2 * QUERIES)
-    for zero in (terms.l1_sum, terms.giou_sum):
+    assert terms.class_weight_sum == pytest.approx(0.1 * 2 * QUERIES)
+    for zero in (terms.l1_sum, terms.giou_sum, terms.attribute_sum):
         assert zero.item() == 0
         assert zero.requires_grad
-    assert terms.attribute_sum.item() == 0
     assert not torch.autograd.grad(terms.l1_sum + terms.giou_sum, boxes)[0].any()
 
 
@@ -138,3 +138,9 @@ def test_predictions_that_are_no_numbers_do_not_stop_the_matching() -> None:
     broken[0, 0] = torch.nan
     [(queries, _)] = match_sets([set_costs(broken[0], one["boxes"][0], one["labels"][0], one["targets"][0])])
     assert 0 not in queries.tolist()
+
+
+def test_no_record_at_all() -> None:
+    one = scene([2], 8)
+    terms = set_loss_terms(one["logits"][:0], one["boxes"][:0], [], [])
+    assert [float(value) for value in terms] == [0.0] * len(SetTerms._fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +46,15 @@ def test_a_single_row_has_no_negative() -> None:
     assert hard_pairs(torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool), draw).tolist() == [NONE_ALLOWED]
     assert hard_pairs(torch.zeros(1, 0), torch.ones(1, 0, dtype=torch.bool), draw).tolist() == [NONE_ALLOWED]
     assert hard_pairs(torch.zeros(0, 3), torch.ones(0, 3, dtype=torch.bool), draw[:0]).tolist() == []
+
+
+def test_a_queue_of_candidates_is_drawn_from_exactly() -> None:
+    similarity = 4 * torch.randn(65_536, generator=torch.Generator().manual_seed(2))
+    draws = Noise(5, 0).uniform(torch.arange(200), 1, "hard").squeeze(1)
+    weights = np.exp(similarity.double().numpy())
+    wanted = np.searchsorted(weights.cumsum(), draws.double().numpy() * weights.sum(), side="right")
+    found = hard_pairs(similarity.expand(200, -1), torch.zeros(1, 1, dtype=torch.bool).expand(200, 65_536), draws)
+    assert found.tolist() == wanted.tolist()
 
 
 def test_a_row_does_not_depend_on_the_others() -> None:

@@ -69,11 +69,13 @@ def test_no_target_reaches_its_own_query(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_by_the_rule_of_xlnets_own_data(seed: int) -> None:
     """perm_mask[i, j] blocks where self_rank_i <= rank_j and j is a target; self_rank is rank + 1 off the targets."""
-    rank, targets, mask = random_case(seed)
-    rank = rank.masked_fill(~targets, -1)
+    order, _, mask = random_case(seed)
+    # Any pieces of the order, also such that others stand before and behind them.
+    targets = (order >= 0) & (Noise(seed, 1).uniform(torch.arange(5), 12, "targets") < 0.5)
+    rank = order.masked_fill(~targets, -1)
     own = torch.where(targets, rank, rank + 1)
     perm_mask = (own[:, :, None] <= rank[:, None, :]) & targets[:, None, :]
-    content, query = two_stream_visibility(rank, targets, mask)
+    content, query = two_stream_visibility(order, targets, mask)
     assert torch.equal(query[:, 0], ~perm_mask & mask[:, None, :])
     assert torch.equal(content[:, 0], (~perm_mask | torch.eye(12, dtype=torch.bool)) & mask[:, None, :])
 

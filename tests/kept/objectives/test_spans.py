@@ -126,6 +126,13 @@ def test_nothing_to_take() -> None:
     assert torch.equal(origin >= 0, text.mask)
 
 
+def test_a_draw_on_the_border_belongs_to_the_longer() -> None:
+    text = text_of([[[1] * 6]])
+    draws = torch.tensor([[0.5, 0.0]])
+    found = span_words(text, text.mask, draws, torch.tensor([0.5, 0.5], dtype=torch.float64), 1.0)
+    assert found.tolist() == [[-1, 0, 0, -1, -1, -1, -1, -1]]
+
+
 def test_words_beyond_the_width_of_a_shortened_text() -> None:
     text = text_of([[[3, 1, 1, 2]]])
     shorter, _ = infill(text, torch.where((text.words >= 0) & (text.words < 3), 0, NO_SPAN), MASK)

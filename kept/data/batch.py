@@ -119,6 +119,8 @@ class Regions(TensorFields):
             IGNORE behind the last.
         grounding: (B, G, 3) int64, pieces [start, end) of the text and the region that they name; IGNORE behind the
             last. For evaluation; no model is given it.
+        naming: (B, N, 4) int64, pieces [start, end) of the text that are the name of something in the scene graph, what
+            it is (`kept.data.naming.Named`), and the region; IGNORE behind the last.
     """
 
     boxes: Tensor
@@ -130,6 +132,7 @@ class Regions(TensorFields):
     scores: Tensor | None
     relations: Tensor
     grounding: Tensor
+    naming: Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ class RegionColumns:
         scores: (all, C) float16 distributions over the classes, or None.
         relations, relation_offsets: (all, 3) subject, predicate, object.
         grounding, grounding_offsets: (all, 3) first piece, piece after the last, region.
+        naming, naming_offsets: (all, 4) first piece, piece after the last, a `Named`, region.
     """
 
     offsets: Integers
@@ -99,20 +100,24 @@ class RegionColumns:
     relation_offsets: Integers
     grounding: Integers
     grounding_offsets: Integers
+    naming: Integers
+    naming_offsets: Integers
 
     @classmethod
     def build(
         cls,
         records: Sequence[Record],
         classes: Classes,
-        spans: Sequence[Sequence[tuple[int, int, int]]],
+        grounded: Sequence[Sequence[tuple[int, ...]]],
+        named: Sequence[Sequence[tuple[int, ...]]],
         features: RegionFeatures | None = None,
     ) -> RegionColumns | None:
         """Regions as arrays; None where no record has any.
 
         Args:
             classes: the names that labels, attributes and predicates are looked up in; others count as none.
-            spans: each record's grounding in pieces.
+            grounded: each record's grounding in pieces.
+            named: where each record's text names something, in pieces.
             features: gives regions their features; without it they bring their own.
 
         Raises:
@@ -124,10 +129,10 @@ class RegionColumns:
         regions = [record.regions for record in records]
         boxes, offsets = ragged([[region.box for region in row] for row in regions], 4, np.float32)
         labels, _ = ragged([[objects.get(region.label or "", IGNORE) for region in row] for row in regions])
-        named = [
+        described = [
             [attributes[name] for name in region.attributes if name in attributes] for row in regions for region in row
         ]
-        attribute_values, attribute_offsets = ragged(named)
+        attribute_values, attribute_offsets = ragged(described)
         relations, relation_offsets = ragged(
             [
                 [(r.subject, predicates.get(r.predicate, IGNORE), r.object) for r in record.relations]
@@ -135,18 +140,21 @@ class RegionColumns:
             ],
             3,
         )
-        grounding, grounding_offsets = ragged(spans, 3)
+        grounding, grounding_offsets = ragged(grounded, 3)
+        naming, naming_offsets = ragged(named, 4)
         return cls(
             offsets=offsets,
             boxes=boxes,
             labels=labels,
-            attributes=padded(attribute_values, attribute_offsets, np.arange(len(named)), IGNORE)[0],
+            attributes=padded(attribute_values, attribute_offsets, np.arange(len(described)), IGNORE)[0],
             features=_features(records, features),
             scores=_scores(records, len(objects)),
             relations=relations,
             relation_offsets=relation_offsets,
             grounding=grounding,
             grounding_offsets=grounding_offsets,
+            naming=naming,
+            naming_offsets=naming_offsets,
         )
 
     def batch(self, rows: Integers) -> Regions:
@@ -164,6 +172,7 @@ class RegionColumns:
             scores=None if self.scores is None else of_regions(self.scores, 0.0).float(),
             relations=torch.from_numpy(padded(self.relations, self.relation_offsets, rows, IGNORE)[0]),
             grounding=torch.from_numpy(padded(self.grounding, self.grounding_offsets, rows, IGNORE)[0]),
+            naming=torch.from_numpy(padded(self.naming, self.naming_offsets, rows, IGNORE)[0]),
         )
 
 

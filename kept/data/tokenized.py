@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kept.data.batch import IGNORE, Batch, Host, Image, Mentions, Text
 from kept.data.columns import Classes, Integers, RegionColumns, RegionFeatures, TextColumn, padded, ragged
+from kept.data.naming import namings
 from kept.data.noise import Noise, key_of
 from kg.errors import InputError
 
@@ -98,6 +99,7 @@ class TokenizedRecords:
         max_length: int = 128,
         classes: Classes = MappingProxyType({}),
         features: RegionFeatures | None = None,
+        with_regions: bool = True,
     ) -> TokenizedRecords:
         """Tokenise records; mentions that the cut at `max_length` pieces removes or shortens are dropped.
 
@@ -106,6 +108,7 @@ class TokenizedRecords:
         Args:
             classes: the names that answers, labels, attributes and predicates are looked up in.
             features: gives regions their features; without it they bring their own.
+            with_regions: False to leave the regions out, for models that have no use for them.
 
         Raises:
             InputError: when there is no record at all, one names a picture that is not there, or a region has no
@@ -147,7 +150,9 @@ class TokenizedRecords:
             known=known,
             reply=TextColumn.build(replies, tokenizer, max_length) if any(replies) else None,
             answer_class=np.asarray([numbers.get(reply, IGNORE) for reply in replies], dtype=np.int64),
-            regions=RegionColumns.build(records, classes, _groundings(records, spans), features),
+            regions=(
+                RegionColumns.build(records, classes, *_places(records, spans), features) if with_regions else None
+            ),
         )
 
     def __len__(self) -> int:
@@ -257,15 +262,16 @@ def _mentions_in(record: Record, offsets: Sequence[tuple[int, int]]) -> dict[int
     return found
 
 
-def _groundings(
-    records: Sequence[Record], spans: Sequence[Sequence[tuple[int, int]]]
-) -> list[list[tuple[int, int, int]]]:
-    """Each record's grounding in pieces instead of characters."""
-    found = []
+Places = list[list[tuple[int, ...]]]
+
+
+def _places(records: Sequence[Record], spans: Sequence[Sequence[tuple[int, int]]]) -> tuple[Places, Places]:
+    """Each record's grounding, and where its text names what its scene graph holds, in pieces."""
+    grounded: Places = []
+    named: Places = []
     for record, offsets in zip(records, spans, strict=True):
-        pieces = [
-            (_pieces_within(named.start, named.end, offsets, read_text(record)), named.region)
-            for named in record.grounding
-        ]
-        found.append([(*place, region) for place, region in pieces if place is not None])
-    return found
+        text = read_text(record)
+        for found, each in ((grounded, record.grounding), (named, namings(record, text) if record.regions else ())):
+            pieces = [(_pieces_within(start, end, offsets, text), about) for start, end, *about in each]
+            found.append([(*place, *about) for place, about in pieces if place is not None])
+    return grounded, named

@@ -106,9 +106,9 @@ class Objective(nn.Module):
     Class attributes:
         couples: "sample" when a split batch's terms add up to the whole's, "batch" when records are each other's
             negatives.
-        needs: what a batch must hold, "text", "mentions", "image", "regions", "pictures" (either of the two), "reply"
-            or "answer", and a model, "image", "regions", "pictures" or "knowledge", for the objective to have anything
-            to do.
+        needs: what a batch must hold, "text", "mentions", "image", "regions", "pictures" (either of the two),
+            "image-regions" (regions as targets, whether the model reads them or not), "reply" or "answer", and a
+            model, "image", "regions", "pictures" or "knowledge", for the objective to have anything to do.
         parts: the names that its views count targets under.
     """
 

@@ -120,7 +120,10 @@ def _gather_tensor(value: Tensor | None, rows: int) -> Tensor | None:
     shape = widths[: axes - 1]
     whole = torch.zeros(rows, *shape, dtype=KINDS[code - 1])
     if value is not None:
-        whole[(slice(None), *(slice(size) for size in value.shape[1:]))] = value.detach()
+        part = whole
+        for axis, size in enumerate(value.shape[1:], start=1):
+            part = part.narrow(axis, 0, size)
+        part.copy_(value.detach())
     flat = whole.flatten(1) if shape else whole[:, None]
     plain = flat.to(torch.uint8) if flat.dtype == torch.bool else flat
     return gather(plain).to(flat.dtype).view(-1, *shape)

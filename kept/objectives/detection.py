@@ -33,7 +33,7 @@ class ObjectDetection(Objective):
     Source: Carion et al. 2020, DETR, section 3.1; attributes: Xu et al. 2021, E2E-VLP, section 3.3.
     """
 
-    needs = frozenset({"image"})
+    needs = frozenset({"image", "image-regions"})
     parts = ("detection-class", "detection-box", "detection-attributes")
 
     def __init__(self, weight: float = 1.0, queries: int = 20, layers: int = 2, no_object: float = 0.1) -> None:

@@ -32,8 +32,8 @@ from kept.objectives.matching import MATCH, MISMATCH
 
 @OBJECTIVES.register("itm-hard")
 class HardImageTextMatching(Objective):
-    """L = -sum log p(match | picture, text) over each pair, its picture with a wrong text, and its text with a wrong
-    picture, both drawn from the batch in proportion to the softmax of contrastive similarity.
+    """L = -sum mean log p(match | picture, text) over each pair, its picture with a wrong text, and its text with a
+    wrong picture, both drawn from the batch in proportion to the softmax of contrastive similarity.
 
     Similarities are those of the contrast heads, without gradient; train them by "itc" beside it. A record with the
     same picture, the same words or a shared entity is never drawn, and where none is left a pair stands alone. With
@@ -58,13 +58,12 @@ class HardImageTextMatching(Objective):
         # By key, so that a draw does not depend on who holds which record.
         order = keys.argsort()
         forbidden = same_content(contents, gather_padded(contents, NOTHING)[order])
-        lonely = int(forbidden.all(1).sum())
         draws = context.noise.uniform(shown.keys, 2, "itm-hard")
         return View(
             name="clean text",
             batch=shown,
             targets={"forbidden": forbidden, "order": order, "draws": draws},
-            counts={"itm-hard": 3 * len(rows) - 2 * lonely},
+            counts={"itm-hard": len(rows)},
             knowledge=False,
             pictures=False,
         )
@@ -84,17 +83,17 @@ class HardImageTextMatching(Objective):
         if not count:
             return {"itm-hard": Term(nothing(forward.model), 0, self.weight, 0.0)}
         scale = heads.scale().detach().float()
-        paired, labels = pairs(view, everyone, scale * image @ texts.T, scale * text @ images.T)
+        paired, labels, weights = pairs(view, everyone, scale * image @ texts.T, scale * text @ images.T)
         with full_precision():
             logits = forward.model.match(forward(paired).summary).float()
-            total = F.cross_entropy(logits, labels, reduction="sum")
-        share = float(labels.float().mean())
+            total = (F.cross_entropy(logits, labels, reduction="none") * weights).sum()
+        share = float((labels * weights).sum() / weights.sum())
         baseline = -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
         return {"itm-hard": Term(total, count, self.weight, baseline)}
 
 
-def pairs(view: View, everyone: Batch, to_texts: Tensor, to_pictures: Tensor) -> tuple[View, Tensor]:
-    """The pairs to tell apart, as a view of their own, and which of them match.
+def pairs(view: View, everyone: Batch, to_texts: Tensor, to_pictures: Tensor) -> tuple[View, Tensor, Tensor]:
+    """The pairs to tell apart, as a view of their own, which of them match, and their weights.
 
     Args:
         everyone: the C candidates.
@@ -112,4 +111,7 @@ def pairs(view: View, everyone: Batch, to_texts: Tensor, to_pictures: Tensor) ->
     summary[:, :1] = True
     pair = replace(read, image=shown.image, regions=shown.regions, identity=shown.identity)
     labels = torch.where(torch.arange(len(pair), device=own.device) < len(own), MATCH, MISMATCH)
-    return replace(view, name="hard pairs", batch=pair, pictures=True, read=summary), labels
+    has = torch.stack([wrong_text >= 0, wrong_picture >= 0])
+    share = 1 / (1 + has.sum(0).float())
+    weights = torch.cat([share, share[has[0]], share[has[1]]])
+    return replace(view, name="hard pairs", batch=pair, pictures=True, read=summary), labels, weights

@@ -140,6 +140,16 @@ def _shift(mentions: Mentions, start: Tensor, end: Tensor, hidden: Tensor) -> Me
 
 
 def hide_text_mentions(batch: Batch) -> Batch:
-    """The batch without the entities of its text, for views in which that text is to be found out."""
+    """The batch without the mentions of its text, for views in which that text is to be found out."""
     mentions = batch.mentions
-    return replace(batch, mentions=replace(mentions, visible=mentions.visible & (mentions.host != Host.TEXT)))
+    of_text = mentions.host == Host.TEXT
+    return replace(
+        batch,
+        mentions=replace(
+            mentions,
+            start=mentions.start.masked_fill(of_text, 0),
+            end=torch.where(of_text, 1, mentions.end),
+            mask=mentions.mask & ~of_text,
+            visible=mentions.visible & ~of_text,
+        ),
+    )

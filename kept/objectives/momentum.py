@@ -9,24 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kept.data.batch import Batch
 from kept.modeling.model import KeptModel
 from kept.modeling.streams import pool
 from kept.objectives.base import (
     OBJECTIVES,
-    Context,
     Forward,
     Loss,
-    Objective,
     Term,
     View,
     full_precision,
     nothing,
     picture_summary,
-    pictured,
 )
 from kept.objectives.collectives import gather, gather_padded
-from kept.objectives.identity import NOTHING, content, same_content
+from kept.objectives.contrast import Contrast
+from kept.objectives.identity import NOTHING, same_content
 from kept.objectives.queue import MomentumQueue, soft_targets
 
 CODES = 8
@@ -34,7 +31,7 @@ CODES = 8
 
 
 @OBJECTIVES.register("itc-momentum")
-class MomentumContrast(Objective):
+class MomentumContrast(Contrast):
     """Pictures and texts against the twin's vectors of this batch and of those before it.
 
         L = 1/2 sum_i [ CE(s x_i Y'^T, q_i) + CE(s y_i X'^T, q'_i) ],    q = (1 - a) positives + a softmax(s x' Y'^T)
@@ -52,15 +49,13 @@ class MomentumContrast(Objective):
     Source: Li et al. 2021, ALBEF, sections 3.2 and 3.3; He et al. 2020, MoCo.
     """
 
-    couples = "batch"
-    needs = frozenset({"text", "pictures"})
     parts = ("itc-momentum",)
 
     def __init__(
         self, weight: float = 1.0, size: int = 4096, momentum: float = 0.995, alpha: float = 0.4, ramp: int = 1000
     ) -> None:
-        super().__init__()
-        self.weight, self.size, self.momentum, self.alpha, self.ramp = weight, size, momentum, alpha, ramp
+        super().__init__(weight)
+        self.size, self.momentum, self.alpha, self.ramp = size, momentum, alpha, ramp
         self.images: MomentumQueue | None = None
         self.texts: MomentumQueue | None = None
         self.twin: nn.Module | None = None
@@ -78,28 +73,12 @@ class MomentumContrast(Objective):
             model.knowledge = knowledge
         self.to(model.device)
 
-    def prepare(self, batch: Batch, context: Context) -> View:
-        rows = pictured(batch, context)
-        shown = batch.take(rows)
-        return View(
-            name="clean text",
-            batch=shown,
-            targets={"content": content(shown)},
-            counts={"itc-momentum": len(rows)},
-            knowledge=False,
-            pictures=False,
-        )
-
     def loss(self, view: View, forward: Forward) -> Loss:
         if self.twin is None or self.images is None or self.texts is None:
             self.attach(forward.model)
         assert isinstance(self.twin, KeptModel) and self.images is not None and self.texts is not None
         count, heads = view.counts["itc-momentum"], forward.model.contrast
-        if count:
-            image = heads.embed_image(forward.summary_of_pictures(view)).float()
-            text = heads.embed_text(pool(forward(view).streams["text"])).float()
-        else:
-            image = text = heads.image.weight.new_zeros(0, heads.image.out_features) + nothing(forward.model)
+        image, text = self.vectors(view, forward)
         own_image, own_text = self._twins(view) if count else (image.detach(), text.detach())
         images, texts = gather(torch.cat([own_image, own_text], dim=1)).detach().chunk(2, dim=1)
         contents = gather_padded(view.targets["content"], NOTHING)

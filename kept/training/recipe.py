@@ -38,16 +38,18 @@ class ModelSpec(Spec):
     """The shared stack and what hangs on it."""
 
     width: int = Field(default=128, gt=0)
-    layers: int = Field(default=2, gt=0)
+    layers: int = Field(default=2, ge=0)
     heads: int = Field(default=4, gt=0)
     hidden: int = Field(default=352, gt=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     block: str = "merge"
+    block_options: dict[str, Any] = {}
     max_pieces: int = Field(default=64, gt=4)
     slots: int = Field(default=9, gt=1)
     text: dict[str, Any] | None = None
     image: dict[str, Any] | None = None
     regions: dict[str, Any] | None = None
+    most_classes: dict[str, int] = {}
     knowledge: KnowledgeSpec | None = None
 
     @model_validator(mode="after")
@@ -55,6 +57,17 @@ class ModelSpec(Spec):
         if self.width % self.heads:
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
         return self
+
+
+class RegionFeatureSpec(Spec):
+    """Where the features of regions come from: their records, or the picture cut out at each box.
+
+    Args:
+        of: "records", or "crops" of `size` by `size` pixels.
+    """
+
+    of: Literal["records", "crops"] = "records"
+    size: int = Field(default=8, gt=1, le=64)
 
 
 class SourceSpec(Spec):
@@ -123,6 +136,7 @@ class Recipe(Spec):
     vectors: Path | None = None
     pictures: Path | None = None
     encode_pictures: bool = False
+    region_features: RegionFeatureSpec = RegionFeatureSpec()
     stages: tuple[StageSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -148,12 +162,16 @@ class Recipe(Spec):
         from kept.modeling.blocks import BLOCKS
         from kept.modeling.decoders import ENTITY_DECODERS
         from kept.modeling.fusion import FUSIONS
-        from kept.modeling.towers import TOWERS
         from kept.objectives import OBJECTIVES
 
         _named("model.block", BLOCKS, self.model.block)
         if self.model.image is not None:
-            _takes("model.image", TOWERS["patches"], self.model.image, given=("width", "dropout"))
+            _takes_tower("model.image", self.model.image, "patches")
+        if self.model.regions is not None:
+            _takes_tower("model.regions", self.model.regions, "regions")
+        if self.model.text is not None:
+            _takes_tower("model.text", self.model.text, "pieces", given=("vocabulary", "max_length"))
+        _takes("model.block_options", BLOCKS[self.model.block], self.model.block_options, given=BLOCK_SHAPE)
         knowledge = self.model.knowledge
         if knowledge is not None:
             _named("model.knowledge.fusion", FUSIONS, knowledge.fusion)
@@ -176,6 +194,26 @@ class Recipe(Spec):
                         f"stages.{index}.accumulate: {name!r} compares the records of one micro-batch with each other; "
                         "accumulate must be 1"
                     )
+
+    def heads(self) -> dict[str, dict[str, Any]]:
+        """The heads that the objectives of all stages read from, with their options."""
+        from kept.objectives import OBJECTIVES
+
+        found: dict[str, dict[str, Any]] = {}
+        for stage in self.stages:
+            for name, spec in stage.objectives.items():
+                for head, options in OBJECTIVES[name](**spec.options).heads().items():
+                    if found.setdefault(head, dict(options)) != dict(options):
+                        raise InputError(
+                            f"stages.{stage.name}.objectives.{name}: another asks for other {head!r} options"
+                        )
+        return found
+
+    def asks_for(self, need: str) -> bool:
+        """Whether an objective of any stage has this need."""
+        from kept.objectives import OBJECTIVES
+
+        return any(need in OBJECTIVES[name].needs for stage in self.stages for name in stage.objectives)
 
     def _given(self) -> dict[str, dict[str, object]]:
         """What an objective may need, and the settings that provide it."""
@@ -205,6 +243,20 @@ class Recipe(Spec):
 def _named(key: str, registry: Registry[Any], name: str) -> None:
     if name not in registry:
         raise InputError(f"{key}: no {registry.family} is called {name!r}; {nearest(name, registry)}")
+
+
+BLOCK_SHAPE = ("width", "heads", "hidden", "dropout", "place")
+"""What every block is given by the model."""
+
+
+def _takes_tower(key: str, options: Mapping[str, Any], usual: str, given: Sequence[str] = ()) -> None:
+    """Whether there is such a tower and it takes these options."""
+    from kept.modeling.towers import TOWERS
+
+    name = options.get("tower", usual)
+    _named(f"{key}.tower", TOWERS, name)
+    others = {option: value for option, value in options.items() if option != "tower"}
+    _takes(key, TOWERS[name], others, given=("width", "dropout", *given))
 
 
 def _takes(key: str, part: Any, options: Mapping[str, Any], given: Sequence[str] = ()) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kept.data.classes import collect_classes
 from kept.data.drawings import EncodedPictures, PixelPictures
 from kept.data.noise import Noise
+from kept.data.region_features import region_features
 from kept.data.tokenized import KnownPairs, Pictures, TokenizedRecords
 from kept.data.tokenizer import load_tokenizer, train_tokenizer
 from kept.modeling.config import KeptConfig
@@ -27,6 +29,7 @@ from kg.storage import atomic_directory, read_json, write_json
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+    from kept.data.record import Record
     from kg.embedding.vectors import Vectors
 
 MODEL, PICTURES, PICTURE_LINKER = "model", "pictures", "picture-linker.safetensors"
@@ -86,10 +89,20 @@ class Run:
                 )
             known = KnownPairs(np.asarray(graph.triples), graph.num_entities)
         pictures = _pictures(recipe, start)
-        model, not_taken = _model(recipe, len(tokenizer), vectors, start)
+        classes = collect_classes(itertools.chain(*records.values()), recipe.model.most_classes, _classes_of(start))
+        features = region_features(recipe.region_features, recipe.path(recipe.pictures or Path()))
+        width = features.width if features is not None else _feature_width(itertools.chain(*records.values()))
+        model, not_taken = _model(recipe, len(tokenizer), vectors, start, classes, width)
         tokenised = {
             path: TokenizedRecords.build(
-                model.rewritten(rows), tokenizer, pictures=pictures, known=known, max_length=recipe.model.max_pieces
+                model.rewritten(rows),
+                tokenizer,
+                pictures=pictures,
+                known=known,
+                max_length=recipe.model.max_pieces,
+                classes=classes,
+                features=features,
+                with_regions=model.config.regions is not None or recipe.asks_for("image-regions"),
             )
             for path, rows in records.items()
         }
@@ -230,7 +243,26 @@ def _pictures(recipe: Recipe, start: Path | None) -> Pictures | None:
     return None
 
 
-def _model(recipe: Recipe, vocabulary: int, vectors: Vectors | None, start: Path | None) -> tuple[KeptModel, list[str]]:
+def _classes_of(start: Path | None) -> dict[str, list[str]]:
+    """The classes of the model to begin from."""
+    found = {} if start is None else read_json(start / "config.json").get("classes")
+    return dict(found or {})
+
+
+def _feature_width(records: Iterable[Record]) -> int:
+    """Numbers of a region's feature; 0 where no record brings one."""
+    given = (region.feature for record in records for region in record.regions if region.feature is not None)
+    return len(next(given, ()))
+
+
+def _model(
+    recipe: Recipe,
+    vocabulary: int,
+    vectors: Vectors | None,
+    start: Path | None,
+    classes: dict[str, list[str]],
+    features: int,
+) -> tuple[KeptModel, list[str]]:
     """The recipe's model with fresh weights, those of the start model where they fit, and its vectors."""
     spec = recipe.model
     knowledge: dict[str, Any] | None = None
@@ -240,8 +272,18 @@ def _model(recipe: Recipe, vocabulary: int, vectors: Vectors | None, start: Path
             "scorer": vectors.config.scorer,
             "dim": int(vectors.entities.shape[1]),
         }
+    shape = spec.model_dump(exclude={"knowledge", "most_classes"})
+    if shape["regions"] is not None:
+        if not features:
+            raise InputError("model.regions: no record has a region with a feature; set region_features.of=crops")
+        shape["regions"] = {"features": features, **shape["regions"]}
     config = KeptConfig(
-        vocabulary=vocabulary, knowledge=knowledge, seed=recipe.seed, **spec.model_dump(exclude={"knowledge"})
+        vocabulary=vocabulary,
+        knowledge=knowledge,
+        seed=recipe.seed,
+        classes=classes,
+        head_options=recipe.heads(),
+        **shape,
     )
     model = KeptModel(config).reset(recipe.seed)
     not_taken: list[str] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from kept.data.batch import Batch
+from kept.data.batch import IGNORE, Batch
 from kept.data.drawings import EncodedPictures, PixelPictures
 from kept.data.noise import Noise
 from kept.data.pictures import PLAIN
-from kept.data.record import Mention, Record
+from kept.data.record import Mention, Record, Region, Relation
 from kept.data.tokenized import KnownPairs, Pictures, TokenizedRecords
 from kept.data.tokenizer import train_tokenizer
 from kept.modeling.config import KeptConfig
@@ -62,6 +62,43 @@ RECORDS = [
 ]
 
 
+SCENES = [
+    ("flag", "capital", "of"),
+    ("flag", "old", "from"),
+    ("banner", "rules", "under"),
+    ("tricolour", "flies", "by"),
+]
+"""What the four pictures show: an object, an attribute of it and how a pole stands to it, by words of their texts."""
+CLASSES = {
+    "objects": ["flag", "banner", "tricolour", "pole"],
+    "attributes": ["capital", "old", "rules", "flies"],
+    "predicates": ["of", "from", "under", "by"],
+    "answers": ["red", "blue"],
+}
+FEATURES = 5
+
+
+def scene(number: int) -> dict[str, Any]:
+    """Regions and relation of a picture, with features and scores of noise."""
+    draw = np.random.default_rng(number)
+    label, attribute, predicate = SCENES[number]
+    regions = []
+    for place, (name, attributes) in enumerate(((label, (attribute,)), ("pole", ()))):
+        left, top = draw.uniform(0.0, 0.3, 2) + 0.4 * place
+        box = (float(left), float(top), float(left) + 0.25, float(top) + 0.2)
+        scores = tuple(draw.dirichlet(np.ones(len(CLASSES["objects"]))).tolist())
+        regions.append(Region(box, name, attributes, tuple(draw.normal(size=FEATURES).tolist()), scores))
+    return {"regions": tuple(regions), "relations": (Relation(1, predicate, 0),)}
+
+
+RECORDS = [
+    replace(each, **scene(int(each.image[0])), answer=CLASSES["answers"][int(each.image[0]) % 2])
+    if each.image
+    else each
+    for each in RECORDS
+]
+
+
 @functools.cache
 def tokenizer() -> PreTrainedTokenizerFast:
     """Word pieces; names of places are not among the texts that it was trained on, so they have several pieces."""
@@ -89,7 +126,7 @@ def encoded() -> EncodedPictures:
 def corpus(records: Sequence[Record] = tuple(RECORDS), pictures: Pictures | None = None) -> TokenizedRecords:
     """Tokenised records over the graph of capitals; their pictures are pixels unless others are given."""
     known = KnownPairs(CAPITALS, len(ENTITIES))
-    return TokenizedRecords.build(records, tokenizer(), pictures=pictures or pixels(), known=known)
+    return TokenizedRecords.build(records, tokenizer(), pictures=pictures or pixels(), known=known, classes=CLASSES)
 
 
 def vectors(scorer: str = "complex", seed: int = 0) -> Vectors:
@@ -108,6 +145,7 @@ def model(
     decoders: Sequence[str] = ("operator", "linear"),
     scorer: str = "complex",
     seed: int = 0,
+    heads: Mapping[str, Mapping[str, Any]] | None = None,
     **others: Any,
 ) -> KeptModel:
     """A small model in eval mode with fresh weights."""
@@ -121,6 +159,9 @@ def model(
             "dropout": 0.0,
             "vocabulary": len(tokenizer()),
             "image": {"size": SIZE, "patch": PATCH, "heads": 2} if image else None,
+            "regions": {"features": FEATURES, "heads": 2} if image else None,
+            "head_options": heads or {},
+            "classes": CLASSES,
             "knowledge": about if knowledge else None,
             **others,
         }
@@ -150,6 +191,13 @@ def rows(*numbers: int) -> np.ndarray:
     return np.array(numbers, dtype=np.int64)
 
 
+REGION_FILLS = {
+    "boxes": 0.0, "mask": False, "features": 0.0, "hidden": False, "label": IGNORE, "attributes": IGNORE,
+    "scores": 0.0, "relations": IGNORE, "grounding": IGNORE, "naming": IGNORE,
+}  # fmt: skip
+"""What padding of each field of regions holds."""
+
+
 def padded(batch: Batch, pieces: int = 3, mentions: int = 2) -> Batch:
     """The same batch with more padding."""
 
@@ -164,6 +212,16 @@ def padded(batch: Batch, pieces: int = 3, mentions: int = 2) -> Batch:
         special=widen(text.special, pieces, True),
         words=widen(text.words, pieces, -1),
     )
+    regions = batch.regions
+    if regions is not None:
+        regions = replace(
+            regions,
+            **{
+                name: torch.cat([value, value.new_full((len(value), 2, *value.shape[2:]), fill)], dim=1)
+                for name, fill in REGION_FILLS.items()
+                if (value := getattr(regions, name)) is not None
+            },
+        )
     changed = {name: widen(getattr(found, name), mentions, 0) for name in ("entity", "host", "start", "end")}
     changed |= {name: widen(getattr(found, name), mentions, False) for name in ("mask", "visible", "known")}
-    return replace(batch, text=text, mentions=replace(found, **changed))
+    return replace(batch, text=text, mentions=replace(found, **changed), regions=regions)

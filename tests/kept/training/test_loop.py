@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kept.data.batch import Batch
+from kept.modeling.model import KeptModel
 from kept.objectives import Context, Forward, Loss, Objective, Term, View
 from kept.training.loop import Settings, Task, Trainer
 from kg.errors import InputError

@@ -245,5 +245,5 @@ class Encoder(nn.Module):
 
     def _run(self, layer: nn.Module, *inputs: object) -> Tensor:
         if self.checkpointing and self.training and torch.is_grad_enabled():
-            return checkpoint(layer, *inputs, use_reentrant=False)  # type: ignore[no-any-return]
-        return layer(*inputs)  # type: ignore[no-any-return]
+            return checkpoint(layer, *inputs, use_reentrant=False)
+        return layer(*inputs)

@@ -1,0 +1,279 @@
+"""Masked language modelling as `kept bench train` measures it: transformers' BERT and ours, from the same weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+SHAPE = {
+    "vocab_size": 30522,
+    "hidden_size": 384,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+    "max_position_embeddings": 512,
+}
+"""That of all-MiniLM-L6."""
+LONGEST, RATE = 128, 0.15
+POOL = 16
+"""Batches whose sentences are sorted by length together, as `kept.training.sampling` does."""
+IGNORE = -100
+MODEL, SENTENCES = "model", "sentences.npz"
+YARDSTICK = "transformers, random batches"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of doing the step.
+
+    Attributes:
+        system: "transformers", every batch padded to its longest, or "kept".
+        buckets: batches of similar length, or else of any.
+        precision: "float32", or "bfloat16" under autocast.
+        compiled, checkpointed: by `torch.compile`; states inside layers computed again for the gradient.
+    """
+
+    system: str
+    buckets: bool = False
+    precision: str = "float32"
+    compiled: bool = False
+    checkpointed: bool = False
+
+
+ARMS = {
+    YARDSTICK: Arm("transformers"),
+    "kept, random batches": Arm("kept"),
+    "transformers, length buckets": Arm("transformers", buckets=True),
+    "kept, length buckets": Arm("kept", buckets=True),
+    "transformers bfloat16, random batches": Arm("transformers", precision="bfloat16"),
+    "kept bfloat16, random batches": Arm("kept", precision="bfloat16"),
+    "transformers checkpointed, random batches": Arm("transformers", checkpointed=True),
+    "kept checkpointed, random batches": Arm("kept", checkpointed=True),
+    "kept compiled, random batches": Arm("kept", compiled=True),
+}
+RATIOS = {
+    name: name.replace("kept", "transformers").replace(" compiled", "").replace(" checkpointed", "") for name in ARMS
+}
+"""Which arm each is held against: transformers' on the same batches in the same precision."""
+
+
+def prepare(data: Path, model: Path | None, folder: Path, batch: int, dropout: float, seed: int) -> None:
+    """Write the model that all begin with, and the sentences with their masks, into `folder`."""
+    from kept.data.tokenizer import load_tokenizer, train_tokenizer
+    from kg.errors import InputError
+
+    sentences = read_sentences(data)
+    generator = np.random.default_rng(seed)
+    count = batch * POOL
+    if len(sentences) < count:
+        raise InputError(f"{data}: {len(sentences)} sentences, and {POOL} batches of {batch} need {count}")
+    chosen = [sentences[index] for index in generator.choice(len(sentences), count, replace=False)]
+    tokenizer = train_tokenizer(sentences[:20_000], SHAPE["vocab_size"]) if model is None else load_tokenizer(model)
+    save_model(model, folder / MODEL, dropout, seed)
+    rows = tokenizer(chosen, truncation=True, max_length=LONGEST, return_attention_mask=False)["input_ids"]
+    lengths = np.array([len(row) for row in rows])
+    ids = np.zeros((count, LONGEST), dtype=np.int64)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = row
+    real = np.arange(LONGEST) < lengths[:, None]
+    inner = real & ~np.isin(ids, np.array(tokenizer.all_special_ids))
+    masked = inner & (generator.random(ids.shape) < RATE)
+    kind = generator.random(ids.shape)
+    drawn = generator.integers(max(tokenizer.all_special_ids) + 1, len(tokenizer), ids.shape)
+    shown = np.where(masked & (kind < 0.8), int(tokenizer.mask_token_id), np.where(masked & (kind >= 0.9), drawn, ids))
+    np.savez(folder / SENTENCES, ids=shown, labels=np.where(masked, ids, IGNORE), lengths=lengths, batch=batch)
+
+
+def read_sentences(data: Path) -> list[str]:
+    """Sentences, each once: a folder or file of T-REx evidences (JSON lines, as in LAMA), or a text of a line each.
+
+    Raises:
+        InputError: when there are none, with the path, and for a broken line, with its number.
+    """
+    from kg.errors import InputError
+
+    files = sorted(data.glob("*.jsonl")) if data.is_dir() else [data]
+    if not files or not files[0].is_file():
+        raise InputError(f"{data}: no sentences here; give --data a folder of LAMA's T-REx, or a text")
+    found: dict[str, None] = {}
+    for path in files:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if path.suffix != ".jsonl":
+                    found[line.strip()[:2000]] = None
+                    continue
+                try:
+                    evidences = json.loads(line)["evidences"]
+                    texts = [one["masked_sentence"].replace("[MASK]", one["obj_surface"]) for one in evidences]
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    raise InputError(f"{path}:{number}: no evidences with masked_sentence and obj_surface") from None
+                found.update((text[:2000], None) for text in texts)
+    found.pop("", None)
+    return list(found)
+
+
+def save_model(source: Path | None, folder: Path, dropout: float, seed: int) -> None:
+    """A BERT with its masked head: that of a local folder, or fresh of MiniLM's shape."""
+    import torch
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(seed)
+    rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    if source is None:
+        model: Any = BertForMaskedLM(BertConfig(**SHAPE, **rates))
+    else:
+        model = BertForMaskedLM.from_pretrained(str(source), local_files_only=True, use_safetensors=True, **rates)
+    model.save_pretrained(str(folder))
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What an arm steps over.
+
+    Attributes:
+        ids, labels: (count, longest) int64, `IGNORE` where nothing is asked.
+        lengths: (count,) real pieces.
+        rows: which sentences make up each batch.
+    """
+
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    rows: Sequence[NDArray[np.int64]]
+
+    @classmethod
+    def read(cls, folder: Path, buckets: bool, count: int) -> Batches:
+        """`count` batches out of the pool, evenly spaced; in buckets, of every length."""
+        with np.load(folder / SENTENCES, allow_pickle=False) as found:
+            ids, labels, lengths, batch = (found[name] for name in ("ids", "labels", "lengths", "batch"))
+        order = np.argsort(lengths, kind="stable") if buckets else np.arange(len(lengths))
+        rows = order.reshape(-1, int(batch))
+        chosen = np.linspace(0, len(rows) - 1, min(count, len(rows)) + 2)[1:-1].round().astype(int)
+        picked = chosen if count < len(rows) else np.arange(len(rows))
+        return cls(ids, labels, lengths, [rows[index] for index in picked])
+
+    def tensors(self, number: int, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Pieces, where they are real, and labels of one batch, padded to its longest."""
+        import torch
+
+        rows = self.rows[number]
+        longest = int(self.lengths[rows].max())
+        mask = np.arange(longest) < self.lengths[rows, None]
+        arrays = self.ids[rows, :longest], mask, self.labels[rows, :longest]
+        ids, real, labels = (torch.from_numpy(array).to(device) for array in arrays)
+        return ids, real, labels
+
+    def units(self, number: int) -> dict[str, float]:
+        """Of one batch: valid and computed tokens of a padded batch, masked ones, sum of squared lengths."""
+        rows = self.rows[number]
+        lengths = self.lengths[rows]
+        return {
+            "tokens": float(lengths.sum()),
+            "places": float(lengths.max() * len(rows)),
+            "masked": float((self.labels[rows] != IGNORE).sum()),
+            "squares": float((lengths.astype(np.float64) ** 2).sum()),
+        }
+
+
+class Trainer:
+    """A model, its optimizer and its batches: `loss(number)` and `step(number)`."""
+
+    def __init__(self, folder: Path, arm: Arm, count: int, device: str) -> None:
+        import torch
+
+        self.arm, self.device = arm, device
+        self.batches = Batches.read(folder, arm.buckets, count)
+        make = self._kept if arm.system == "kept" else self._transformers
+        self.forward, self.modules = make(folder / MODEL)
+        parameters = {id(one): one for module in self.modules for one in module.parameters()}
+        self.optimizer = torch.optim.AdamW(parameters.values(), lr=1e-5, fused=True)
+
+    def loss(self, number: int) -> torch.Tensor:
+        import torch
+
+        half = self.arm.precision == "bfloat16"
+        with torch.autocast(self.device, torch.bfloat16) if half else nullcontext():
+            return self.forward(*self.batches.tensors(number, self.device))
+
+    def step(self, number: int) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.loss(number).backward()
+        self.optimizer.step()
+
+    def flops(self, number: int) -> float:
+        """What the step on one batch needs at least."""
+        units = self.batches.units(number)
+        return step_flops(SHAPE, units["tokens"], units["squares"], units["masked"])
+
+    def _transformers(self, folder: Path) -> tuple[Any, list[Any]]:
+        from transformers import BertForMaskedLM
+
+        model: Any = BertForMaskedLM.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+        model.train().to(self.device)
+        if self.arm.checkpointed:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+
+        def forward(ids: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor) -> Any:
+            return model(input_ids=ids, attention_mask=mask.long(), labels=labels).loss
+
+        return forward, [model]
+
+    def _kept(self, folder: Path) -> tuple[Any, list[Any]]:
+        import torch
+
+        from kept.data.batch import Text
+        from kept.modeling.masked_head import MaskedHead
+        from kept.modeling.pretrained import load_encoder
+        from kept.modeling.text_tower import TextEncoder
+        from kg.storage import read_json
+
+        config = read_json(folder / "config.json")
+        options = load_encoder(folder).options
+        options["encoder"] |= {"checkpointing": self.arm.checkpointed}
+        dropout = {key: config[f"{theirs}_dropout_prob"] for key, theirs in DROPOUTS.items()}
+        options["encoder"] |= dropout
+        tower = TextEncoder(options["encoder"]["width"], **options)
+        head = MaskedHead(options["encoder"]["width"], options["vocabulary"], eps=options["encoder"]["eps"])
+        for part in (tower, head):
+            assert not part.load_weights(folder).missing
+            part.train().to(self.device)
+        encode: Any = torch.compile(tower, dynamic=True) if self.arm.compiled else tower
+
+        def forward(ids: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor) -> Any:
+            wanted = labels != IGNORE
+            states = encode(Text(ids, mask, ~mask, ids), wanted).states
+            targets = labels[wanted]
+            return head.loss(states, wanted, targets, tower.pieces.weight) / len(targets)
+
+        return forward, [tower, head]
+
+
+DROPOUTS = {"dropout": "hidden", "attention_dropout": "attention_probs"}
+
+
+def step_flops(shape: dict[str, int], tokens: float, squares: float, masked: float) -> float:
+    """Floating-point operations of forward and backward that no padding, and no unmasked piece's logits, add to.
+
+        6 N tokens + 12 L D sum(l^2) + 6 (D^2 + D V) masked
+
+    N counts the weights of the layers' matrices. Source: Chowdhery et al. 2022, PaLM, appendix B, with the vocabulary
+    counted at masked places.
+
+        >>> step_flops({"hidden_size": 1, "intermediate_size": 1, "num_hidden_layers": 1, "vocab_size": 2}, 1, 1, 1)
+        66.0
+    """
+    width, hidden = shape["hidden_size"], shape["intermediate_size"]
+    layers, vocabulary = shape["num_hidden_layers"], shape["vocab_size"]
+    weights = layers * (4 * width**2 + 2 * width * hidden)
+    scored = (width**2 + width * vocabulary) * masked
+    return 6.0 * weights * tokens + 12.0 * layers * width * squares + 6.0 * scored

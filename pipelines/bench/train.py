@@ -81,7 +81,8 @@ def text_figures(
     """Masked language modelling: its figures, and why arms failed."""
     from kg.errors import InputError, nearest
     from kg.progress import progress
-    from pipelines.bench.train_text import ARMS, POOL, RATIOS, prepare
+    from kg.storage import read_json
+    from pipelines.bench.train_text import ARMS, MODEL, POOL, RATIOS, prepare
 
     for name in chosen or []:
         if name not in ARMS:
@@ -101,9 +102,11 @@ def text_figures(
         display.update(bar, description="measuring time")
         runs = engine(["time", "text", place, str(batches), str(rounds), *names], threads)
         display.advance(bar)
+        shape = read_json(Path(place) / MODEL / "config.json")
     for name, found in memory.items():
         runs[name] |= found
-    split = f"masked language modelling, {batches} batches of {batch} sentences, 6 layers of 384"
+    layers = f"{shape['num_hidden_layers']} layers of {shape['hidden_size']}"
+    split = f"masked language modelling, {batches} batches of {batch} sentences, {layers}"
     failed = {name: run["failed"] for name, run in runs.items() if "failed" in run}
     good = {name: run for name, run in runs.items() if "failed" not in run}
     return [row for name in names if name in good for row in figures(split, name, good, RATIOS[name])], failed

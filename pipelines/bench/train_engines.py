@@ -14,7 +14,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +30,20 @@ PEAKS = {"A100": 312e12, "H100": 989e12, "H200": 989e12}
 """Dense bfloat16 operations a second, by the makers' data sheets."""
 
 
-def main() -> None:
-    """Measure, and print one JSON object."""
+def measured(arguments: Sequence[str]) -> dict[str, Any]:
+    """What the command line asks for."""
     import torch
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    what, task, folder, batches, rounds, *names = sys.argv[1:]
+    what, task, folder, batches, rounds, *names = arguments
     device = "cuda" if torch.cuda.is_available() else "cpu"
     known, make = TASKS[task]
     if what == "memory":
-        print(json.dumps(memory(make(Path(folder), known[names[0]], int(batches), device), device)))
-        return
+        return memory(make(Path(folder), known[names[0]], int(batches), device), device)
     trainers = {name: make(Path(folder), known[name], int(batches), device) for name in names}
-    print(json.dumps(timed(trainers, int(rounds), device)))
+    return timed(trainers, int(rounds), device)
 
 
 def timed(trainers: dict[str, train_text.Trainer], rounds: int, device: str) -> dict[str, Any]:
@@ -150,4 +149,4 @@ def wait(device: str) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    main()
+    print(json.dumps(measured(sys.argv[1:])))

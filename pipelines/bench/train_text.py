@@ -28,6 +28,8 @@ LONGEST, RATE = 128, 0.15
 POOL = 16
 """Batches whose sentences are sorted by length together, as `kept.training.sampling` does."""
 IGNORE = -100
+DROPOUTS = {"dropout": "hidden", "attention_dropout": "attention_probs"}
+"""Our names of rates, and how transformers' begin."""
 MODEL, SENTENCES = "model", "sentences.npz"
 YARDSTICK = "transformers, random batches"
 
@@ -126,11 +128,16 @@ def save_model(source: Path | None, folder: Path, dropout: float, seed: int) -> 
     """A BERT with its masked head: that of a local folder, or fresh of MiniLM's shape."""
     import torch
     from transformers import BertConfig, BertForMaskedLM
+    from transformers.utils import logging
 
+    # What a folder without a masked head lacks is no news here: every arm begins with the same fresh one.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     torch.manual_seed(seed)
-    rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    rates: dict[str, Any] = {f"{theirs}_dropout_prob": dropout for theirs in DROPOUTS.values()}
     if source is None:
-        model: Any = BertForMaskedLM(BertConfig(**SHAPE, **rates))
+        shape: dict[str, Any] = SHAPE
+        model: Any = BertForMaskedLM(BertConfig(**shape, **rates))
     else:
         model = BertForMaskedLM.from_pretrained(str(source), local_files_only=True, use_safetensors=True, **rates)
     model.save_pretrained(str(folder))
@@ -191,8 +198,11 @@ class Trainer:
     def __init__(self, folder: Path, arm: Arm, count: int, device: str) -> None:
         import torch
 
+        from kg.storage import read_json
+
         self.arm, self.device = arm, device
         self.batches = Batches.read(folder, arm.buckets, count)
+        self.shape = read_json(folder / MODEL / "config.json")
         make = self._kept if arm.system == "kept" else self._transformers
         self.forward, self.modules = make(folder / MODEL)
         parameters = {id(one): one for module in self.modules for one in module.parameters()}
@@ -213,7 +223,7 @@ class Trainer:
     def flops(self, number: int) -> float:
         """What the step on one batch needs at least."""
         units = self.batches.units(number)
-        return step_flops(SHAPE, units["tokens"], units["squares"], units["masked"])
+        return step_flops(self.shape, units["tokens"], units["squares"], units["masked"])
 
     def _transformers(self, folder: Path) -> tuple[Any, list[Any]]:
         from transformers import BertForMaskedLM
@@ -235,15 +245,13 @@ class Trainer:
         from kept.modeling.masked_head import MaskedHead
         from kept.modeling.pretrained import load_encoder
         from kept.modeling.text_tower import TextEncoder
-        from kg.storage import read_json
 
-        config = read_json(folder / "config.json")
         options = load_encoder(folder).options
-        options["encoder"] |= {"checkpointing": self.arm.checkpointed}
-        dropout = {key: config[f"{theirs}_dropout_prob"] for key, theirs in DROPOUTS.items()}
-        options["encoder"] |= dropout
-        tower = TextEncoder(options["encoder"]["width"], **options)
-        head = MaskedHead(options["encoder"]["width"], options["vocabulary"], eps=options["encoder"]["eps"])
+        shape = options["encoder"]
+        shape |= {key: self.shape[f"{theirs}_dropout_prob"] for key, theirs in DROPOUTS.items()}
+        shape["checkpointing"] = self.arm.checkpointed
+        tower = TextEncoder(shape["width"], **options)
+        head = MaskedHead(shape["width"], options["vocabulary"], shape["activation"], shape["eps"])
         for part in (tower, head):
             assert not part.load_weights(folder).missing
             part.train().to(self.device)
@@ -256,9 +264,6 @@ class Trainer:
             return head.loss(states, wanted, targets, tower.pieces.weight) / len(targets)
 
         return forward, [tower, head]
-
-
-DROPOUTS = {"dropout": "hidden", "attention_dropout": "attention_probs"}
 
 
 def step_flops(shape: dict[str, int], tokens: float, squares: float, masked: float) -> float:

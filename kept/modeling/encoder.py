@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,37 +10,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from kept.modeling import visibility
+from kept.modeling.activations import ACTIVATIONS
 from kept.modeling.packing import Packing, Queries
 from kg.errors import InputError, nearest
 
 
-def quick_gelu(x: Tensor) -> Tensor:
-    """x sigmoid(1.702 x), CLIP's approximation of gelu.
-
-    Source: Hendrycks & Gimpel 2016, "Gaussian Error Linear Units", section 2.
-
-    >>> quick_gelu(torch.tensor([0.0])).item()
-    0.0
-    """
-    return x * torch.sigmoid(1.702 * x)
-
-
-def gelu_tanh(x: Tensor) -> Tensor:
-    """0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
-
-    Source: Hendrycks & Gimpel 2016, section 2.
-
-    >>> gelu_tanh(torch.tensor([0.0])).item()
-    0.0
-    """
-    return F.gelu(x, approximate="tanh")
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_tanh": gelu_tanh,
-    "quick_gelu": quick_gelu,
-}
 NORMS, FEED_FORWARDS = ("pre", "post"), ("plain", "gated")
 
 
@@ -155,9 +128,13 @@ class PackedAttention(nn.Module):
         return queries.within.pack(self._product(query, key, value, seen, False))
 
     def _product(self, query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, causal: bool) -> Tensor:
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, seen, dropout, causal)
-        return mixed.transpose(1, 2).flatten(2)
+        dropout, dtype = self.dropout if self.training else 0.0, query.dtype
+        if query.device.type == "cpu" and dtype == torch.bfloat16:
+            # Torch's gradient of attention in bfloat16 takes a processor five times as long as in float32.
+            query, key, value = query.float(), key.float(), value.float()
+        with torch.autocast(query.device.type, enabled=False):
+            mixed = F.scaled_dot_product_attention(query, key, value, seen, dropout, causal)
+        return mixed.to(dtype).transpose(1, 2).flatten(2)
 
 
 class EncoderLayer(nn.Module):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kept.modeling.encoder import ACTIVATIONS
+from kept.modeling.activations import ACTIVATIONS
 from kept.modeling.pretrained import Taken, load_encoder
 
 

@@ -15,7 +15,7 @@ Names = Mapping[str, tuple[str, ...]]
 
 LARGEST = 1 << 20
 """No size in a configuration is above this."""
-ACTIVATIONS = {
+HIDDEN_ACTS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
@@ -67,15 +67,15 @@ class Family:
     def encoder(self, config: Config, where: str) -> dict[str, Any]:
         """The fields of our `EncoderConfig`."""
         activation = config.get("hidden_act", self.defaults["hidden_act"])
-        if activation not in ACTIVATIONS:
-            raise InputError(f"{where}: hidden_act {activation!r} is not among {', '.join(ACTIVATIONS)}")
+        if activation not in HIDDEN_ACTS:
+            raise InputError(f"{where}: hidden_act {activation!r} is not among {', '.join(HIDDEN_ACTS)}")
         return {
             "width": self.size(config, "hidden_size", where),
             "layers": self.size(config, "num_hidden_layers", where),
             "heads": self.size(config, "num_attention_heads", where),
             "hidden": self.size(config, "intermediate_size", where),
             "norm": self.norm,
-            "activation": ACTIVATIONS[activation],
+            "activation": HIDDEN_ACTS[activation],
             "eps": float(config.get("layer_norm_eps", self.defaults["layer_norm_eps"])),
             "final_norm": self.final_norm,
             "causal": self.causal,

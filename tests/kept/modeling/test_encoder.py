@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kept.modeling import visibility
-from kept.modeling.encoder import ACTIVATIONS, Encoder, EncoderConfig
+from kept.modeling.activations import ACTIVATIONS
+from kept.modeling.encoder import Encoder, EncoderConfig
 from kept.modeling.packing import Packing
 from kg.errors import InputError
 from tests.kept.modeling.contract import fresh, generator, random
@@ -172,6 +173,15 @@ def test_dropout_is_for_training_only() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+def test_attention_may_pad(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does off the processor and under a compiler."""
+    encoder: Encoder = fresh(Encoder(SHAPES[shape]))
+    monkeypatch.setattr(encoder, "packing", lambda mask, visible=None: Packing.of(mask))
+    for mask in (MASK, torch.ones_like(MASK)):
+        torch.testing.assert_close(encoder(STATES, mask), reference(encoder, STATES, mask))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_it_runs_in_bfloat16(shape: str) -> None:
     encoder: Encoder = fresh(Encoder(SHAPES[shape])).train()
     expected = encoder(STATES, MASK)
@@ -183,6 +193,9 @@ def test_it_runs_in_bfloat16(shape: str) -> None:
         torch.testing.assert_close(found.float(), known, atol=0.1, rtol=0.1)
         found.float().square().sum().backward()
     assert all(parameter.grad is not None for parameter in encoder.parameters())
+    half = encoder.to(torch.bfloat16)(STATES.bfloat16(), MASK)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), expected, atol=0.1, rtol=0.1)
 
 
 def test_compiling_changes_no_number() -> None:

@@ -1,4 +1,4 @@
-"""The bends of feed-forwards, by the names that configurations give them."""
+"""Activation functions of feed-forwards, by the names that configurations give them."""
 
 from __future__ import annotations
 

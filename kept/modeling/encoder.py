@@ -14,7 +14,6 @@ from kept.modeling.activations import ACTIVATIONS
 from kept.modeling.packing import Packing, Queries
 from kg.errors import InputError, nearest
 
-
 NORMS, FEED_FORWARDS = ("pre", "post"), ("plain", "gated")
 
 

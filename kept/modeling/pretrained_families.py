@@ -35,6 +35,8 @@ class Family:
         anchor: a weight that every such file has, behind the prefix.
         names: our module or parameter -> theirs, behind the prefix or at the top; several are laid end to end.
         layers: the same inside a layer, behind `stack` and its number.
+        norm, causal, final_norm: fields of our `EncoderConfig`.
+        behind_padding: positions are counted from the row after that of the padding piece's id.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Family:
     norm: str = "pre"
     causal: bool = False
     final_norm: bool = False
+    behind_padding: bool = False
 
     def theirs(self, ours: str) -> tuple[str, ...]:
         """What a weight of ours is called in their files, without prefix; nothing where it has no counterpart.
@@ -100,7 +103,10 @@ class Family:
             return {**made, "input_norm": clip, "patch_bias": not clip}
         if config.get("position_embedding_type", "absolute") != "absolute" or config.get("is_decoder", False):
             raise InputError(f"{where}: position_embedding_type has to be absolute and is_decoder false")
-        offset = self.defaults["offset"]
+        padding = config.get("pad_token_id", self.defaults.get("pad_token_id"))
+        if self.behind_padding and not (isinstance(padding, int) and 0 <= padding <= LARGEST):
+            raise InputError(f"{where}: pad_token_id {padding!r} is no id of a piece")
+        offset = padding + 1 if self.behind_padding else 0
         return {
             **made,
             "vocabulary": self.size(config, "vocab_size", where),
@@ -122,7 +128,6 @@ BASE = {
     "intermediate_size": 3072,
     "hidden_act": "gelu",
     "layer_norm_eps": 1e-12,
-    "offset": 0,
 }
 BERT = Family(
     kind="text",
@@ -146,7 +151,12 @@ BERT = Family(
     },
     norm="post",
 )
-ROBERTA = replace(BERT, defaults={**BERT.defaults, "vocab_size": 50265, "offset": 2}, prefixes=("", "roberta."))
+ROBERTA = replace(
+    BERT,
+    defaults={**BERT.defaults, "vocab_size": 50265, "pad_token_id": 1},
+    prefixes=("", "roberta."),
+    behind_padding=True,
+)
 VIT = Family(
     kind="image",
     defaults=BASE | {"image_size": 224, "patch_size": 16},

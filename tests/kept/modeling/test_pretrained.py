@@ -50,6 +50,16 @@ def test_text_states_equal_transformers(name: str, tmp_path: Path) -> None:
     torch.testing.assert_close(ours(TEXTS, wanted).states[wanted], expected[wanted], **NEAR)
 
 
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_roberta_counts_positions_from_behind_its_padding(padding: int, tmp_path: Path) -> None:
+    model = make("RobertaModel", pad_token_id=padding)
+    ours = tower(save(model, tmp_path))
+    assert ours.offset == padding + 1
+    ids = torch.where(MASK, IDS, padding)
+    expected = model(input_ids=ids, attention_mask=MASK.long()).last_hidden_state
+    torch.testing.assert_close(ours(TEXTS).states[MASK], expected[MASK], **NEAR)
+
+
 @pytest.mark.parametrize("activation", ["gelu", "gelu_new", "quick_gelu"])
 def test_activations_are_those_of_transformers(activation: str, tmp_path: Path) -> None:
     model = make("BertModel", hidden_act=activation)
@@ -197,6 +207,7 @@ def edited(folder: Path, **changes: Any) -> None:
         ({"vocab_size": 1 << 40}, "config.json: vocab_size 1099511627776 is no size from 1 to"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type has to be absolute"),
         ({"vocab_size": 31}, "embeddings.word_embeddings.weight does not fit, 30 x 16, ours 31 x 16"),
+        ({"model_type": "roberta", "pad_token_id": -1}, "pad_token_id -1 is no id of a piece"),
         ({"num_attention_heads": 3}, "width 16 does not divide into 3 heads"),
         ({"model_type": "vit"}, "its weights hold no embeddings.cls_token, as a vit has"),
     ],

@@ -16,7 +16,17 @@ from typer.testing import CliRunner
 from kept.data.tokenizer import train_tokenizer
 from kg.errors import InputError
 from pipelines.bench import train, train_engines, train_text
-from pipelines.bench.train_text import ARMS, IGNORE, YARDSTICK, Arm, Batches, Trainer, prepare, read_sentences
+from pipelines.bench.train_text import (
+    ARMS,
+    IGNORE,
+    YARDSTICK,
+    Arm,
+    Batches,
+    Trainer,
+    prepare,
+    read_sentences,
+    step_flops,
+)
 from pipelines.cli import app
 
 WORDS = ("red", "green", "blue", "tall", "small", "house", "tree", "river", "stands", "falls", "near")
@@ -69,6 +79,28 @@ def test_losses_that_differ_stop_the_bench(files: Path) -> None:
     other.modules[1].bias.data[:5] += 1
     with pytest.raises(ArithmeticError, match="the losses do not agree"):
         train_engines.agreed({"one": one, "other": other})
+
+
+def test_operations_are_those_of_the_matrices(files: Path) -> None:
+    trainer = Trainer(files, Arm("kept"), 2, "cpu")
+    tower, head = trainer.modules
+    layers = [module for module in tower.encoder.modules() if isinstance(module, torch.nn.Linear)]
+    assert step_flops(trainer.shape, 1, 0, 0) == 6 * sum(layer.weight.numel() for layer in layers)
+    assert step_flops(trainer.shape, 0, 0, 1) == 6 * (head.transform.weight.numel() + tower.pieces.weight.numel())
+    # Q K^T and the weighted sum of V, 2 D operations each for every pair and layer, three times with the gradient.
+    assert step_flops(trainer.shape, 0, 1, 0) == 3 * 2 * 2 * 8 * len(tower.encoder.layers)
+
+
+def test_a_card_is_held_against_its_peak(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(files, Arm("kept"), 2, "cpu")
+    flops = trainer.flops(0) + trainer.flops(1)
+    seconds = [[1.0, 1.0], [2.0, 2.0], [3.0, 5.0]]
+    assert train_engines.utilisation(trainer, seconds, "cpu") == {}
+    for name, peak in (("NVIDIA A100-SXM4-40GB", 312e12), ("NVIDIA H100 80GB HBM3", 989e12)):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda name=name: name)
+        assert train_engines.utilisation(trainer, seconds, "cuda") == {"utilisation": pytest.approx(flops / 4 / peak)}
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "some other card")
+    assert train_engines.utilisation(trainer, seconds, "cuda") == {}
 
 
 def here(arguments: Sequence[str], threads: int) -> Any:

@@ -82,7 +82,8 @@ def text_figures(
     from kg.errors import InputError, nearest
     from kg.progress import progress
     from kg.storage import read_json
-    from pipelines.bench.train_text import ARMS, MODEL, POOL, RATIOS, prepare
+    from pipelines.bench.train_sentences import MODEL, POOL, prepare
+    from pipelines.bench.train_text import ARMS, RATIOS
 
     for name in chosen or []:
         if name not in ARMS:

@@ -16,17 +16,8 @@ from typer.testing import CliRunner
 from kept.data.tokenizer import train_tokenizer
 from kg.errors import InputError
 from pipelines.bench import train, train_engines, train_text
-from pipelines.bench.train_text import (
-    ARMS,
-    IGNORE,
-    YARDSTICK,
-    Arm,
-    Batches,
-    Trainer,
-    prepare,
-    read_sentences,
-    step_flops,
-)
+from pipelines.bench.train_sentences import IGNORE, Batches, prepare, read_sentences
+from pipelines.bench.train_text import ARMS, YARDSTICK, Arm, Trainer, step_flops
 from pipelines.cli import app
 
 WORDS = ("red", "green", "blue", "tall", "small", "house", "tree", "river", "stands", "falls", "near")

@@ -18,6 +18,7 @@ from transformers import AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from kept.data.batch import Batch, Image, Mentions, Regions, Text
+from kept.modeling import image_tower, text_tower  # noqa: F401
 from kept.modeling.blocks import BLOCKS, Place
 from kept.modeling.config import KeptConfig
 from kept.modeling.decoders import ContrastHeads, MatchHead, PieceDecoder

@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.functional import linear
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -73,6 +74,8 @@ class KeptModel(PreTrainedModel):
     config_class = KeptConfig
     main_input_name = "batch"
     _tied_weights_keys: dict[str, str] = {}  # noqa: RUF012
+    checkpointing = False
+    """Whether blocks keep no activations and compute them again on the way back."""
 
     def __init__(self, config: KeptConfig) -> None:
         super().__init__(config)
@@ -104,7 +107,7 @@ class KeptModel(PreTrainedModel):
         options = dict(getattr(config, name) or {})
         tower = TOWERS[options.pop("tower", {"text": "pieces", "image": "patches", "regions": "regions"}[name])]
         if name == "text":
-            options |= {"vocabulary": config.vocabulary, "max_length": config.max_pieces}
+            options = {"vocabulary": config.vocabulary, "max_length": config.max_pieces, **options}
         return tower(config.width, dropout=config.dropout, **options)
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -151,8 +154,11 @@ class KeptModel(PreTrainedModel):
             wanted = {name: torch.full_like(stream.mask, name != "image") for name, stream in streams.items()}
             wanted["text"] = read
         for index, block in enumerate(self.blocks):
-            last = index == len(self.blocks) - 1
-            streams = block(streams, visible, wanted if last else None)
+            asked = wanted if index == len(self.blocks) - 1 else None
+            if self.checkpointing and self.training:
+                streams = checkpoint(block, streams, visible, asked, use_reentrant=False)
+            else:
+                streams = block(streams, visible, asked)
             if fused is not None:
                 streams = fused.fusion.layer(index, streams, mentions)
         final = {name: stream.with_states(self.norm(stream.states)) for name, stream in streams.items()}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -42,6 +43,10 @@ class Settings:
         warm_up: share of the steps in which the rates rise.
         clip: greatest norm of the gradient.
         log_every, save_every: in steps; `save_every` 0 keeps no checkpoint.
+        mix: "sum" trains all objectives in every step, "one" a single one, drawn anew for each step.
+        precision: "float32", or "bfloat16" for what autocast deems safe.
+        compile: compile the interaction blocks with torch.
+        checkpointing: keep no activations inside blocks, compute them again on the way back.
     """
 
     steps: int
@@ -57,14 +62,40 @@ class Settings:
     seed: int = 0
     log_every: int = 10
     save_every: int = 100
+    mix: str = "sum"
+    precision: str = "float32"
+    compile: bool = False
+    checkpointing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An objective and the sources it learns from."""
+    """An objective, the sources it learns from, and when.
+
+    Args:
+        start, stop: shares of the steps between which it is trained.
+        ramp: the share over which its weight rises.
+        share: how often it is drawn where one objective is trained at a time.
+    """
 
     objective: Objective
     sources: tuple[str, ...]
+    start: float = 0.0
+    stop: float = 1.0
+    ramp: float = 0.0
+    share: float = 1.0
+
+    def factor(self, step: int, steps: int) -> float:
+        """What its weight is multiplied by in a step; 0 before its start and from its stop on.
+
+        >>> task = Task(Objective(), (), start=0.5, ramp=0.2)
+        >>> [task.factor(step, 10) for step in (4, 5, 9)]
+        [0.0, 0.5, 1.0]
+        """
+        place = step / steps
+        if not self.start <= place < self.stop:
+            return 0.0
+        return 1.0 if not self.ramp else min(1.0, (place - self.start + 1 / steps) / self.ramp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +133,8 @@ class Trainer:
     ) -> None:
         from accelerate import Accelerator
 
-        self.accelerator: Accelerator = Accelerator()
+        mixed = "bf16" if settings.precision == "bfloat16" else "no"
+        self.accelerator: Accelerator = Accelerator(mixed_precision=mixed)
         self.model = model.to(self.accelerator.device)
         self.tasks, self.sources, self.context, self.settings = tasks, sources, context, settings
         self.stage, self.folder = stage, folder
@@ -126,6 +158,10 @@ class Trainer:
             for name, corpus in sources.items()
         }
         self.curves: list[dict[str, Any]] = []
+        self.model.checkpointing = settings.checkpointing
+        if settings.compile:
+            for block in self.model.blocks:
+                block.compile(dynamic=True)
 
     def run(self, *, on_step: Callable[[int], None] | None = None) -> None:
         """Train to the last step, going on from the folder's checkpoint if there is one."""
@@ -158,9 +194,12 @@ class Trainer:
                 forward = Forward(self.model)
                 total = None
                 for name, view in batch.views:
-                    for term_name, term in self.tasks[name].objective.loss(view, forward).items():
+                    with self.accelerator.autocast():
+                        terms = self.tasks[name].objective.loss(view, forward)
+                    factor = self.tasks[name].factor(self.step, settings.steps)
+                    for term_name, term in terms.items():
                         logged[term_name].append(term)
-                        share = self._share(term_name, term, counts, stepwise)
+                        share = self._share(term_name, term, counts, stepwise) * factor
                         total = share if total is None else total + share
                 if total is not None:
                     self._check(total)
@@ -175,11 +214,23 @@ class Trainer:
         self._log(logged)
         return {name: terms[-1] for name, terms in logged.items()}
 
+    def active(self) -> dict[str, Task]:
+        """The objectives of this step: all whose time it is, or one of them, the same on every process."""
+        settings = self.settings
+        able = {name: task for name, task in self.tasks.items() if task.factor(self.step, settings.steps)}
+        if settings.mix == "sum" or len(able) < 2:
+            return able
+        shares = np.array([task.share for task in able.values()])
+        draw = np.random.default_rng((settings.seed, self.step)).choice(len(able), p=shares / shares.sum())
+        name = list(able)[draw]
+        return {name: able[name]}
+
     def _prepare(self, micro: int) -> list[Prepared]:
         device = self.accelerator.device
         prepared = []
+        active = self.active()
         for source, corpus in self.sources.items():
-            tasks = {name: task for name, task in self.tasks.items() if source in task.sources}
+            tasks = {name: task for name, task in active.items() if source in task.sources}
             turn, idle = divmod(self.step, self.settings.every.get(source, 1))
             if idle or not tasks:
                 continue

@@ -20,10 +20,14 @@ class Spec(BaseModel):
 
 
 class TokenizerSpec(Spec):
-    """The word pieces: at most `vocabulary`, trained on the recipe's own texts and on those of `records`."""
+    """The word pieces: at most `vocabulary`, trained on the recipe's own texts and on those of `records`.
+
+    Or those of a local transformers folder: `folder`, or that of `model.text.weights`.
+    """
 
     vocabulary: int = Field(default=4000, gt=30)
     records: tuple[Path, ...] = ()
+    folder: Path | None = None
 
 
 class KnowledgeSpec(Spec):
@@ -79,12 +83,22 @@ class SourceSpec(Spec):
 
 
 class ObjectiveSpec(BaseModel):
-    """An objective's weight, the sources it learns from (all by default) and its own options."""
+    """An objective's weight, the sources it learns from (all by default), its schedule and its own options.
+
+    Args:
+        start, stop: the shares of the stage's steps between which it is trained.
+        ramp: the share over which its weight rises to the whole.
+        share: how often it is chosen, beside the others' shares, where a stage trains one objective at a time.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     weight: float = Field(default=1.0, ge=0)
     on: tuple[str, ...] | None = None
+    start: float = Field(default=0.0, ge=0, lt=1)
+    stop: float = Field(default=1.0, gt=0, le=1)
+    ramp: float = Field(default=0.0, ge=0, le=1)
+    share: float = Field(default=1.0, gt=0)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -99,6 +113,10 @@ class StageSpec(Spec):
     sources: dict[str, SourceSpec] = Field(min_length=1)
     objectives: dict[str, ObjectiveSpec] = Field(min_length=1)
     rates: dict[str, float] = {"default": 1e-3}
+    mix: Literal["sum", "one"] = "sum"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    checkpointing: bool = False
     optimizer: Literal["adamw", "muon"] = "adamw"
     freeze: tuple[str, ...] = ()
     accumulate: int = Field(default=1, gt=0)
@@ -225,8 +243,19 @@ class Recipe(Spec):
             "knowledge": {"model.knowledge": model.knowledge, "graph": self.graph},
         }
 
+    @property
+    def tokenizer_folder(self) -> Path | None:
+        """The folder that the word pieces are taken from, if they are not trained."""
+        weights = (self.model.text or {}).get("weights")
+        given = self.tokenizer.folder or (None if weights is None else Path(weights))
+        return None if given is None else self.path(given)
+
     def check_files(self) -> None:
         """Refuse a recipe whose files are not there; raises `InputError` naming key and path."""
+        for stream in ("text", "image"):
+            weights = (getattr(self.model, stream) or {}).get("weights")
+            if weights is not None and not self.path(Path(weights)).is_dir():
+                raise InputError(f"model.{stream}.weights: {self.path(Path(weights))} is no folder")
         for key, given in (("graph", self.graph), ("vectors", self.vectors), ("pictures", self.pictures)):
             if given is not None and not self.path(given).exists():
                 raise InputError(f"{key}: {self.path(given)} does not exist")
@@ -245,6 +274,8 @@ def _named(key: str, registry: Registry[Any], name: str) -> None:
         raise InputError(f"{key}: no {registry.family} is called {name!r}; {nearest(name, registry)}")
 
 
+ENCODERS = {"pieces": "text-encoder", "patches": "image-encoder", "regions": "regions"}
+"""The towers that take over local weights, by what they stand in for."""
 BLOCK_SHAPE = ("width", "heads", "hidden", "dropout", "place")
 """What every block is given by the model."""
 
@@ -253,7 +284,7 @@ def _takes_tower(key: str, options: Mapping[str, Any], usual: str, given: Sequen
     """Whether there is such a tower and it takes these options."""
     from kept.modeling.towers import TOWERS
 
-    name = options.get("tower", usual)
+    name = options.get("tower", usual if "weights" not in options else ENCODERS[usual])
     _named(f"{key}.tower", TOWERS, name)
     others = {option: value for option, value in options.items() if option != "tower"}
     _takes(key, TOWERS[name], others, given=("width", "dropout", *given))

@@ -72,6 +72,8 @@ class Run:
                 raise InputError(f"{path}: holds no record")
         if start is not None:
             tokenizer = load_tokenizer(start)
+        elif recipe.tokenizer_folder is not None:
+            tokenizer = load_tokenizer(recipe.tokenizer_folder)
         else:
             others = (record for path in recipe.tokenizer.records for record in read_records(recipe.path(path)))
             read = itertools.chain(*records.values(), others)
@@ -122,7 +124,11 @@ class Run:
             **stage.model_dump(exclude={"name", "steps", "sources", "objectives"}),
         )
         tasks = {
-            name: Task(OBJECTIVES[name](**spec.options), tuple(spec.on or stage.sources))
+            name: Task(
+                OBJECTIVES[name](**spec.options),
+                tuple(spec.on or stage.sources),
+                **spec.model_dump(include={"start", "stop", "ramp", "share"}),
+            )
             for name, spec in stage.objectives.items()
         }
         own = None if self.model.knowledge is None else self.model.knowledge.fusion.objective()
@@ -249,6 +255,23 @@ def _classes_of(start: Path | None) -> dict[str, list[str]]:
     return dict(found or {})
 
 
+def _filled(recipe: Recipe, shape: dict[str, Any], stream: str) -> Path | None:
+    """The folder that a tower's weights come from, its options being filled in from there; None for fresh weights."""
+    options = shape[stream]
+    if not options or "weights" not in options:
+        return None
+    from kept.modeling.pretrained import load_encoder
+
+    folder = recipe.path(Path(options["weights"]))
+    found = load_encoder(folder, stream)
+    width = found.options["encoder"]["width"]
+    if stream == "text" and width != shape["width"]:
+        raise InputError(f"model.width: {shape['width']}; the word pieces of {folder} are read and written at {width}")
+    others = {key: value for key, value in options.items() if key != "weights"}
+    shape[stream] = {"tower": found.tower, **found.options, **others}
+    return folder
+
+
 def _feature_width(records: Iterable[Record]) -> int:
     """Numbers of a region's feature; 0 where no record brings one."""
     given = (region.feature for record in records for region in record.regions if region.feature is not None)
@@ -277,6 +300,7 @@ def _model(
         if not features:
             raise InputError("model.regions: no record has a region with a feature; set region_features.of=crops")
         shape["regions"] = {"features": features, **shape["regions"]}
+    folders = {stream: _filled(recipe, shape, stream) for stream in ("text", "image")}
     config = KeptConfig(
         vocabulary=vocabulary,
         knowledge=knowledge,
@@ -287,6 +311,12 @@ def _model(
     )
     model = KeptModel(config).reset(recipe.seed)
     not_taken: list[str] = []
+    for stream, folder in folders.items():
+        if folder is not None and start is None:
+            taken = model.towers[stream].load_weights(folder)
+            not_taken += [f"towers.{stream}.{name}" for name in taken.missing] + [
+                f"{folder}:{name}" for name in taken.left
+            ]
     if start is not None:
         state = KeptModel.load(start).state_dict()
         own = model.state_dict()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,20 +15,46 @@ from kg.storage import atomic_directory
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Mention", "Record", "Region", "Subtitle", "read_records", "write_records"]
+__all__ = ["Grounding", "Mention", "Record", "Region", "Relation", "Subtitle", "read_records", "write_records"]
 
 SHARD = 50_000
+GROUP = 10_000
+GROUP_NUMBERS = 4_000_000
+GROUP_BYTES = 16_000_000
+"""Of features there are so many that fewer records are held at once: numbers written, bytes read."""
+LATER = frozenset({"relations", "grounding"})
+"""Columns that older shards lack; they read as empty."""
 Box = tuple[float, float, float, float]
 Triple = tuple[int, int, int]
 
 
 class Region(NamedTuple):
-    """A part of a picture: its box (left, top, right, bottom; shares of width and height), and what it shows."""
+    """A part of a picture: its box (left, top, right, bottom; shares of width and height), and what it shows.
+
+    `feature` is what a network made of it, `scores` a detector's distribution over the classes of a data set.
+    """
 
     box: Box
     label: str | None = None
     attributes: tuple[str, ...] = ()
     feature: tuple[float, ...] | None = None
+    scores: tuple[float, ...] | None = None
+
+
+class Relation(NamedTuple):
+    """How two regions of a picture stand to each other, by their places in `Record.regions`."""
+
+    subject: int
+    predicate: str
+    object: int
+
+
+class Grounding(NamedTuple):
+    """Characters [start, end) of the text and the region that they name."""
+
+    start: int
+    end: int
+    region: int
 
 
 class Subtitle(NamedTuple):
@@ -49,6 +75,8 @@ class Record:
         mentions: where the text names entities.
         image: the path of a picture, relative to the pictures' root.
         regions: parts of the picture.
+        relations: how these stand to each other.
+        grounding: which of them the words of the text name; gold for evaluation.
         frames: paths of the pictures of a video, in order.
         subtitles: what is said in the video.
         audio: the path of a sound file.
@@ -70,6 +98,8 @@ class Record:
     mentions: tuple[Mention, ...] = ()
     image: str | None = None
     regions: tuple[Region, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    grounding: tuple[Grounding, ...] = ()
     frames: tuple[str, ...] = ()
     subtitles: tuple[Subtitle, ...] = ()
     audio: str | None = None
@@ -94,6 +124,7 @@ class Record:
         for region in self.regions:
             yield from (region.label,) if region.label else ()
             yield from region.attributes
+        yield from (relation.predicate for relation in self.relations)
 
     def pictures(self) -> Iterator[str]:
         """Every picture that the record carries."""
@@ -112,8 +143,11 @@ def schema() -> pa.Schema:
             ("label", pa.string()),
             ("attributes", pa.list_(pa.string())),
             ("feature", pa.list_(pa.float32())),
+            ("scores", pa.list_(pa.float32())),
         ]
     )
+    relation = pa.struct([("subject", pa.int32()), ("predicate", pa.string()), ("object", pa.int32())])
+    grounding = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("region", pa.int32())])
     subtitle = pa.struct([("start", pa.float64()), ("end", pa.float64()), ("text", pa.string())])
     triple = pa.struct([("head", pa.int64()), ("relation", pa.int64()), ("tail", pa.int64())])
     strings, integers = pa.list_(pa.string()), pa.list_(pa.int64())
@@ -124,6 +158,8 @@ def schema() -> pa.Schema:
             ("mentions", pa.list_(mention)),
             ("image", pa.string()),
             ("regions", pa.list_(region)),
+            ("relations", pa.list_(relation)),
+            ("grounding", pa.list_(grounding)),
             ("frames", strings),
             ("subtitles", pa.list_(subtitle)),
             ("audio", pa.string()),
@@ -147,6 +183,8 @@ def to_row(record: Record) -> dict[str, Any]:
     row = {field.name: getattr(record, field.name) for field in fields(record)}
     row["mentions"] = [{"start": m.start, "end": m.end, "entity": m.entity} for m in record.mentions]
     row["regions"] = [region._asdict() for region in record.regions]
+    row["relations"] = [relation._asdict() for relation in record.relations]
+    row["grounding"] = [span._asdict() for span in record.grounding]
     row["subtitles"] = [subtitle._asdict() for subtitle in record.subtitles]
     row["triples"] = [dict(zip(("head", "relation", "tail"), triple, strict=True)) for triple in record.triples]
     return row
@@ -162,16 +200,31 @@ def from_row(row: dict[str, Any]) -> Record:
             region["label"],
             tuple(region["attributes"] or ()),
             None if region["feature"] is None else tuple(region["feature"]),
+            None if region.get("scores") is None else tuple(region["scores"]),
         )
         for region in row["regions"] or ()
     )
+    values["relations"] = tuple(Relation(**relation) for relation in row.get("relations") or ())
+    values["grounding"] = tuple(Grounding(**span) for span in row.get("grounding") or ())
     values["subtitles"] = tuple(Subtitle(**subtitle) for subtitle in row["subtitles"] or ())
     values["triples"] = tuple((t["head"], t["relation"], t["tail"]) for t in row["triples"] or ())
     return Record(**values)
 
 
-def write_records(folder: Path | str, records: Iterable[Record], *, shard: int = SHARD) -> int:
-    """Write Parquet shards of at most `shard` records, whole or not at all; returns how many records there were."""
+def write_records(
+    folder: Path | str,
+    records: Iterable[Record],
+    *,
+    shard: int = SHARD,
+    finish: Callable[[Path], None] | None = None,
+) -> int:
+    """Write Parquet shards of at most `shard` records, whole or not at all; returns how many records there were.
+
+    No more than `GROUP` records, or `GROUP_NUMBERS` numbers of their features, are held at once.
+
+    Args:
+        finish: told the folder when all shards are in it and before it is moved to its place, to put more there.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -179,12 +232,31 @@ def write_records(folder: Path | str, records: Iterable[Record], *, shard: int =
     count = 0
     with atomic_directory(Path(folder)) as partial:
         for number in range(10**5):
-            rows = [to_row(record) for record in islice(stream, shard)]
-            if not rows and number:
+            part = islice(stream, shard)
+            first = next(part, None)
+            if first is None and number:
                 break
-            count += len(rows)
-            parquet.write_table(pa.Table.from_pylist(rows, schema=schema()), partial / f"part-{number:05d}.parquet")
+            with parquet.ParquetWriter(partial / f"part-{number:05d}.parquet", schema()) as writer:
+                for rows in groups(part if first is None else chain([first], part)):
+                    count += len(rows)
+                    writer.write_table(pa.Table.from_pylist(rows, schema=schema()))
+        if finish is not None:
+            finish(partial)
     return count
+
+
+def groups(records: Iterable[Record]) -> Iterator[list[dict[str, Any]]]:
+    """Rows of records, as many at a time as are held at once."""
+    rows: list[dict[str, Any]] = []
+    numbers = 0
+    for record in records:
+        rows.append(to_row(record))
+        numbers += sum(len(region.feature or ()) + len(region.scores or ()) for region in record.regions)
+        if len(rows) >= GROUP or numbers >= GROUP_NUMBERS:
+            yield rows
+            rows, numbers = [], 0
+    if rows:
+        yield rows
 
 
 def read_records(folder: Path | str) -> Iterator[Record]:
@@ -193,20 +265,37 @@ def read_records(folder: Path | str) -> Iterator[Record]:
     Raises:
         InputError: when there are no shards, or one is not Parquet or has other columns; the message names the file.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
     shards = sorted(Path(folder).glob("*.parquet"))
     if not shards:
         raise InputError(f"{folder}: no records here (no *.parquet)")
-    expected = schema()
     for path in shards:
-        try:
-            with parquet.ParquetFile(path) as file:
-                missing = set(expected.names) - set(file.schema_arrow.names)
-                if missing:
-                    raise InputError(f"{path}: not records of this version; column {min(missing)!r} is missing")
-                for batch in file.iter_batches(columns=expected.names):
-                    yield from map(from_row, batch.to_pylist())
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"{path}: not a Parquet file ({' '.join(str(error).split())})") from None
+        yield from map(from_row, read_shard(path))
+
+
+def read_shard(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
+    """The rows of one shard from row `start` on; groups of rows before it are not read.
+
+    Raises:
+        InputError: when it is not Parquet or has other columns.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    expected = schema()
+    try:
+        with parquet.ParquetFile(path) as file:
+            missing = set(expected.names) - set(file.schema_arrow.names) - LATER
+            if missing:
+                raise InputError(f"{path}: not records of this version; column {min(missing)!r} is missing")
+            there = [name for name in expected.names if name in file.schema_arrow.names]
+            for group in range(file.num_row_groups):
+                about = file.metadata.row_group(group)
+                if start >= about.num_rows:
+                    start -= about.num_rows
+                    continue
+                size = max(1, min(GROUP, GROUP_BYTES * about.num_rows // max(1, about.total_byte_size)))
+                for batch in file.iter_batches(size, row_groups=[group], columns=there):
+                    yield from batch.slice(start).to_pylist()
+                    start = max(0, start - len(batch))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a Parquet file ({' '.join(str(error).split())})") from None

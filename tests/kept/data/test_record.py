@@ -30,6 +30,7 @@ records = st.builds(
             st.none() | texts,
             st.lists(texts, max_size=2).map(tuple),
             st.none() | st.lists(shares, max_size=3).map(tuple),
+            st.none() | st.lists(shares, max_size=3).map(tuple),
         ),
         max_size=2,
     ).map(tuple),

@@ -32,6 +32,10 @@ class Reader(Protocol):
     def records(self) -> Iterator[Record]:
         """Yield the records."""
 
+    @property
+    def root(self) -> Path:
+        """The folder that the records name pictures relative to."""
+
 
 READERS: Registry[type[Reader]] = Registry("reader")
 

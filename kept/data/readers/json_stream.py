@@ -110,8 +110,7 @@ class Scanner:
                 if self._ended:
                     raise self._wrong(str(error)) from None
             else:
-                # a number at the end of the window may go on behind it
-                if end < len(self._text) or self._ended:
+                if self._ended or not self._may_go_on(end):
                     self._at = end
                     return value
             if len(self._text) - self._at > MAX_ELEMENT:
@@ -125,6 +124,11 @@ class Scanner:
         for _ in self.listed():
             pass
         return None
+
+    def _may_go_on(self, end: int) -> bool:
+        """Whether a value that ends here may be a number whose rest is behind the window: 1 of 12, 1. or 1e+5."""
+        rest = self._text[end : end + 3]
+        return not rest or (len(rest) < 3 and rest[0] in ".eE")
 
     def peek(self) -> str:
         """The next character that is not blank; empty at the end."""

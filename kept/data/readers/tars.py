@@ -87,11 +87,16 @@ class WebDataset(Files):
 
 
 class Header(tarfile.TarInfo):
-    """A header whose long names are bounded; tarfile reads them whole."""
+    """A header whose long names are bounded; one that is damaged is an error, which for tarfile would be the end."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
-        info = super().frombuf(buf, encoding, errors)
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from None
         if info.type in LONG and info.size > MAX_HEADER:
             raise tarfile.ReadError(f"a header of {info.size:,} bytes")
         return info

@@ -38,8 +38,11 @@ class ReaderContract(Contract):
         raise NotImplementedError
 
     def reader(self, folder: Path, *, broken: bool = False, rejects: Rejects | None = None, **options: Any) -> Any:
-        options = {**self.lay(folder, broken=broken), **options}
-        return READERS[self.member](rejects=rejects or Rejects(), **options)
+        return self.made({**self.lay(folder, broken=broken), **options}, rejects or Rejects())
+
+    def made(self, options: dict[str, Any], rejects: Rejects) -> Any:
+        reader: Any = READERS[self.member]
+        return reader(rejects=rejects, **options)
 
     def records(self, folder: Path, **options: Any) -> list[Record]:
         return list(self.reader(folder, **options).records())
@@ -104,24 +107,23 @@ class ReaderContract(Contract):
         first = next(record.image for record in whole if record.image)
         self.spoil(tmp_path, first)
         rejects = Rejects("skip")
-        options = {**self.options, "check_pictures": True}
-        left = list(READERS[self.member](rejects=rejects, **options).records())
+        left = list(self.made({**self.options, "check_pictures": True}, rejects).records())
         assert left == [record for record in whole if record.image != first]
         assert set(rejects.counts) == {"picture"}
 
     def spoil(self, folder: Path, image: str) -> None:
         """Lay out the files and cut a picture off."""
         self.options = self.lay(folder)
-        path = READERS[self.member](**self.options).root / image
+        path = self.made(self.options, Rejects()).root / image
         path.write_bytes(path.read_bytes()[:-30])
 
     def test_absent_files_are_named(self, tmp_path: Path) -> None:
         options = {**self.lay(tmp_path), "paths": (str(tmp_path / "absent"),)}
         with pytest.raises(InputError, match="absent: no such file"):
-            list(READERS[self.member](**options).records())
+            list(self.made(options, Rejects()).records())
 
     def test_a_folder_without_them_is_named(self, tmp_path: Path) -> None:
         options = {**self.lay(tmp_path / "data"), "paths": (str(tmp_path / "empty"),)}
         (tmp_path / "empty").mkdir()
         with pytest.raises(InputError, match=r"empty: no .* here"):
-            list(READERS[self.member](**options).records())
+            list(self.made(options, Rejects()).records())

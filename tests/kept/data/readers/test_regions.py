@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from kept.data.readers import NLVR, READERS, CocoCaptions, CocoInstances, Rejects, VisualGenome
+from kept.data.readers.nlvr import moved
 from kept.data.record import Region, Relation
 from kg import InputError
 from tests.kept.data.readers.contract import ReaderContract, picture
@@ -201,7 +202,7 @@ class TestVisualGenome(ReaderContract):
 
 
 COLOURS = {"Yellow": (255, 255, 0), "Black": (0, 0, 0), "#0099ff": (0, 153, 255)}
-BOXES = [
+BOXES: list[list[dict[str, Any]]] = [
     [{"y_loc": 80, "type": "square", "color": "Yellow", "x_loc": 13, "size": 20},
      {"y_loc": 10, "type": "square", "color": "Black", "x_loc": 70, "size": 30}],
     [{"y_loc": 80, "type": "triangle", "color": "#0099ff", "x_loc": 80, "size": 20}],
@@ -216,8 +217,8 @@ def nlvr_picture(path: Path, order: tuple[int, ...]) -> None:
     for slot, box in enumerate(order):
         draw.rectangle((150 * slot, 0, 150 * slot + 99, 99), fill=(211, 211, 211))
         for item in BOXES[box]:
-            x, y, side = 150 * slot + int(item["x_loc"]), int(item["y_loc"]), int(item["size"])
-            shape, fill = item["type"], COLOURS[str(item["color"])]
+            x, y, side = 150 * slot + item["x_loc"], item["y_loc"], item["size"]
+            shape, fill = item["type"], COLOURS[item["color"]]
             if shape == "triangle":
                 draw.polygon([(x, y + side), (x + side // 2, y), (x + side, y + side)], fill=fill)
             elif shape == "circle":
@@ -253,9 +254,9 @@ class TestNLVR(ReaderContract):
         assert records[0].regions[0].label == "square" and records[0].regions[0].attributes == ("yellow",)
         assert records[0].regions[2].box == pytest.approx((230 / 400, 0.8, 250 / 400, 1.0))
         for record, order in zip(records, permutations(range(3)), strict=False):
-            expected = [str(item["type"]) for box in order for item in BOXES[box]]
+            expected = [item["type"] for box in order for item in BOXES[box]]
             assert [region.label for region in record.regions] == expected
-            lefts = [150 * slot + int(item["x_loc"]) for slot, box in enumerate(order) for item in BOXES[box]]
+            lefts = [150 * slot + item["x_loc"] for slot, box in enumerate(order) for item in BOXES[box]]
             assert [region.box[0] * 400 for region in record.regions] == pytest.approx(lefts)
 
     def test_without_a_picture_an_order_is_not_guessed(self, tmp_path: Path) -> None:
@@ -315,3 +316,19 @@ def test_nlvr_shapes_are_where_the_pictures_show_them(real_data: Callable[[str],
             shapes += 1
             off += sum(abs(a - b) for a, b in zip(found, colours[region.attributes[0]], strict=True)) > 60
     assert shapes > 1000 and off == 0
+
+
+@pytest.mark.data
+def test_the_order_of_real_pictures_is_told(real_data: Callable[[str], Path]) -> None:
+    """Picture 0 has the order of its description; boxes dealt in another order are put back."""
+    reader = NLVR(paths=(str(real_data("eval/nlvr") / "dev"),), permutations=1)
+    seen = 0
+    for record in list(reader.records())[::25]:
+        assert record.image is not None
+        boxes = [[r for r in record.regions if int(r.box[0] * 400) // 150 == slot] for slot in range(3)]
+        first = [moved(box, -slot) for slot, box in enumerate(boxes)]
+        if all(one != other for one, other in ((first[0], first[1]), (first[0], first[2]), (first[1], first[2]))):
+            dealt = [moved(first[box], slot) for slot, box in enumerate((2, 0, 1))]
+            assert tuple(reader.order(reader.root / record.image, dealt)) == (1, 2, 0)
+            seen += 1
+    assert seen > 20

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def read(
     form: Annotated[
         str,
-        typer.Argument(metavar="FORMAT", help="The reader; kept parts reader lists them.", show_default=False),
+        typer.Argument(metavar="FORMAT", help="The reader; kept parts 'media reader' lists them.", show_default=False),
     ],
     paths: Annotated[
         list[str],

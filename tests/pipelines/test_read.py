@@ -72,7 +72,7 @@ def test_shards_are_unpacked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pears", "{pairs}"], "no reader is called 'pears'; did you mean 'pairs'?"),
+        (["pears", "{pairs}"], "no media reader is called 'pears'; did you mean 'pairs'?"),
         (["pairs", "{pairs}x"], "pairs.tsvx: no such file"),
         (["pairs", "{pairs}", "--set", "imgae=a"], "--set imgae=a: no such setting; did you mean 'image'?"),
         (["pairs", "{pairs}", "--set", "image"], "--set image: expected KEY=VALUE"),

@@ -37,7 +37,7 @@ class Reader(Protocol):
         """The folder that the records name pictures relative to."""
 
 
-READERS: Registry[type[Reader]] = Registry("reader")
+READERS: Registry[type[Reader]] = Registry("media reader")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,8 @@ from kept.data.record import Record, read_records, write_records
 from kg import InputError
 from tests.contracts import Contract
 
+MANGLED = 60
+
 
 def picture(path: Path, size: tuple[int, int] = (40, 20)) -> None:
     """A picture file that can be decoded."""
@@ -19,6 +22,17 @@ def picture(path: Path, size: tuple[int, int] = (40, 20)) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, (200, 30, 30)).save(path)
+
+
+def mangled(data: bytes, draw: random.Random) -> bytes:
+    """Bytes with a few changed, lost, doubled or put elsewhere."""
+    changed = bytearray(data)
+    for _ in range(draw.randint(0, 3)):
+        start = draw.randrange(len(changed) + 1)
+        stop = min(len(changed), start + draw.choice([1, 1, 2, 8, 40]))
+        piece = draw.choice([b"", b"0", b"-", b'"', b"{", b"[", b"]", b",", b"\t", b"\n", b"\xff", b"null", b"1e400"])
+        changed[start:stop] = draw.choice([piece, bytes(changed[start:stop]) * 2, b""])
+    return bytes(changed)
 
 
 class ReaderContract(Contract):
@@ -116,6 +130,23 @@ class ReaderContract(Contract):
         self.options = self.lay(folder)
         path = self.made(self.options, Rejects()).root / image
         path.write_bytes(path.read_bytes()[:-30])
+
+    def test_mangled_files_are_refused_in_words(self, tmp_path: Path) -> None:
+        """Whatever the bytes, there are records or an `InputError`, and what comes out is sound."""
+        options = self.lay(tmp_path)
+        files = [path for path in tmp_path.rglob("*") if path.suffix not in (".png", ".jpg") and path.is_file()]
+        whole = {path: path.read_bytes() for path in sorted(files)}
+        draw = random.Random(0)
+        for _ in range(MANGLED):
+            for path, data in whole.items():
+                path.write_bytes(mangled(data, draw))
+            try:
+                found = list(self.made(options, Rejects("skip")).records())
+            except InputError as error:
+                assert "\n" not in str(error)
+            else:
+                write_records(tmp_path / "records", found)
+                assert all(0 <= side <= 1 for record in found for region in record.regions for side in region.box)
 
     def test_absent_files_are_named(self, tmp_path: Path) -> None:
         options = {**self.lay(tmp_path), "paths": (str(tmp_path / "absent"),)}

@@ -17,6 +17,7 @@ from pipelines.link import link
 from pipelines.neighbors import neighbors
 from pipelines.pretrain import pretrain
 from pipelines.probe import probe
+from pipelines.read import read
 from pipelines.recipes import recipes
 from pipelines.records import records
 from pipelines.report import report
@@ -42,6 +43,7 @@ app.command("embed")(embed)
 app.command("neighbors")(neighbors)
 app.add_typer(vectors_app, name="vectors")
 app.command("link")(link)
+app.command("read")(read)
 app.command("records")(records)
 app.command("pretrain")(pretrain)
 app.command("ask")(ask)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["Grounding", "Mention", "Record", "Region", "Relation", "Subtitle", "read_records", "write_records"]
 
 SHARD = 50_000
+GROUP = 10_000
+GROUP_NUMBERS = 4_000_000
+GROUP_BYTES = 16_000_000
+"""Of features there are so many that fewer records are held at once: numbers written, bytes read."""
 LATER = frozenset({"relations", "grounding"})
 """Columns that older shards lack; they read as empty."""
 Box = tuple[float, float, float, float]
@@ -196,7 +200,7 @@ def from_row(row: dict[str, Any]) -> Record:
             region["label"],
             tuple(region["attributes"] or ()),
             None if region["feature"] is None else tuple(region["feature"]),
-            tuple(region["scores"]) if region.get("scores") else None,
+            None if region.get("scores") is None else tuple(region["scores"]),
         )
         for region in row["regions"] or ()
     )
@@ -207,8 +211,20 @@ def from_row(row: dict[str, Any]) -> Record:
     return Record(**values)
 
 
-def write_records(folder: Path | str, records: Iterable[Record], *, shard: int = SHARD) -> int:
-    """Write Parquet shards of at most `shard` records, whole or not at all; returns how many records there were."""
+def write_records(
+    folder: Path | str,
+    records: Iterable[Record],
+    *,
+    shard: int = SHARD,
+    finish: Callable[[Path], None] | None = None,
+) -> int:
+    """Write Parquet shards of at most `shard` records, whole or not at all; returns how many records there were.
+
+    No more than `GROUP` records, or `GROUP_NUMBERS` numbers of their features, are held at once.
+
+    Args:
+        finish: told the folder when all shards are in it and before it is moved to its place, to put more there.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -216,12 +232,31 @@ def write_records(folder: Path | str, records: Iterable[Record], *, shard: int =
     count = 0
     with atomic_directory(Path(folder)) as partial:
         for number in range(10**5):
-            rows = [to_row(record) for record in islice(stream, shard)]
-            if not rows and number:
+            part = islice(stream, shard)
+            first = next(part, None)
+            if first is None and number:
                 break
-            count += len(rows)
-            parquet.write_table(pa.Table.from_pylist(rows, schema=schema()), partial / f"part-{number:05d}.parquet")
+            with parquet.ParquetWriter(partial / f"part-{number:05d}.parquet", schema()) as writer:
+                for rows in groups(part if first is None else chain([first], part)):
+                    count += len(rows)
+                    writer.write_table(pa.Table.from_pylist(rows, schema=schema()))
+        if finish is not None:
+            finish(partial)
     return count
+
+
+def groups(records: Iterable[Record]) -> Iterator[list[dict[str, Any]]]:
+    """Rows of records, as many at a time as are held at once."""
+    rows: list[dict[str, Any]] = []
+    numbers = 0
+    for record in records:
+        rows.append(to_row(record))
+        numbers += sum(len(region.feature or ()) + len(region.scores or ()) for region in record.regions)
+        if len(rows) >= GROUP or numbers >= GROUP_NUMBERS:
+            yield rows
+            rows, numbers = [], 0
+    if rows:
+        yield rows
 
 
 def read_records(folder: Path | str) -> Iterator[Record]:
@@ -230,21 +265,37 @@ def read_records(folder: Path | str) -> Iterator[Record]:
     Raises:
         InputError: when there are no shards, or one is not Parquet or has other columns; the message names the file.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
     shards = sorted(Path(folder).glob("*.parquet"))
     if not shards:
         raise InputError(f"{folder}: no records here (no *.parquet)")
-    expected = schema()
     for path in shards:
-        try:
-            with parquet.ParquetFile(path) as file:
-                missing = set(expected.names) - set(file.schema_arrow.names) - LATER
-                if missing:
-                    raise InputError(f"{path}: not records of this version; column {min(missing)!r} is missing")
-                there = [name for name in expected.names if name in file.schema_arrow.names]
-                for batch in file.iter_batches(columns=there):
-                    yield from map(from_row, batch.to_pylist())
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"{path}: not a Parquet file ({' '.join(str(error).split())})") from None
+        yield from map(from_row, read_shard(path))
+
+
+def read_shard(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
+    """The rows of one shard from row `start` on; groups of rows before it are not read.
+
+    Raises:
+        InputError: when it is not Parquet or has other columns.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    expected = schema()
+    try:
+        with parquet.ParquetFile(path) as file:
+            missing = set(expected.names) - set(file.schema_arrow.names) - LATER
+            if missing:
+                raise InputError(f"{path}: not records of this version; column {min(missing)!r} is missing")
+            there = [name for name in expected.names if name in file.schema_arrow.names]
+            for group in range(file.num_row_groups):
+                about = file.metadata.row_group(group)
+                if start >= about.num_rows:
+                    start -= about.num_rows
+                    continue
+                size = max(1, min(GROUP, GROUP_BYTES * about.num_rows // max(1, about.total_byte_size)))
+                for batch in file.iter_batches(size, row_groups=[group], columns=there):
+                    yield from batch.slice(start).to_pylist()
+                    start = max(0, start - len(batch))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a Parquet file ({' '.join(str(error).split())})") from None

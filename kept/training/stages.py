@@ -313,10 +313,10 @@ def _model(
     not_taken: list[str] = []
     for stream, folder in folders.items():
         if folder is not None and start is None:
-            taken = model.towers[stream].load_weights(folder)
-            not_taken += [f"towers.{stream}.{name}" for name in taken.missing] + [
-                f"{folder}:{name}" for name in taken.left
-            ]
+            tower: Any = model.towers[stream]
+            taken = tower.load_weights(folder)
+            not_taken += [f"towers.{stream}.{name}" for name in taken.missing]
+            not_taken += [f"{folder}: {name}" for name in taken.left]
     if start is not None:
         state = KeptModel.load(start).state_dict()
         own = model.state_dict()

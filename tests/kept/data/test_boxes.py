@@ -7,7 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kept.data.boxes import generalized_iou, intersection_over_union, to_corners
+from kept.data.boxes import (
+    area,
+    generalized_iou,
+    intersection_over_union,
+    non_maximum_suppression,
+    to_centers,
+    to_corners,
+    uniter_position,
+)
 
 SIDE = 6
 boxes = st.tuples(*[st.integers(0, SIDE)] * 4).map(
@@ -48,3 +56,41 @@ def test_boxes_without_area_have_finite_gradients() -> None:
     found = torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.1, 0.2, 0.3, 0.0]], requires_grad=True)
     (gradient,) = torch.autograd.grad(generalized_iou(to_corners(found), to_corners(found.detach())).sum(), found)
     assert gradient.isfinite().all()
+
+
+@given(boxes)
+def test_areas_and_positions_by_counting_cells(box: tuple[int, ...]) -> None:
+    tensor = torch.tensor([box], dtype=torch.float64)
+    assert area(tensor).item() == len(cells(box))
+    width, height = (len({cell[side] for cell in cells(box)}) for side in (0, 1))
+    if cells(box):
+        assert uniter_position(tensor).tolist() == [[*box, width, height, len(cells(box))]]
+
+
+@given(boxes)
+def test_there_and_back(box: tuple[int, ...]) -> None:
+    tensor = torch.tensor(box, dtype=torch.float64)
+    torch.testing.assert_close(to_corners(to_centers(tensor)), tensor)
+
+
+def suppressed(found: list[tuple[int, ...]], scores: list[int], threshold: float) -> list[int]:
+    """Greedy suppression, in plain Python."""
+    kept: list[int] = []
+    for row in sorted(range(len(found)), key=lambda row: (-scores[row], row)):
+        overlaps = []
+        for better in kept:
+            union = cells(found[row]) | cells(found[better])
+            overlaps.append(len(cells(found[row]) & cells(found[better])) / len(union) if union else 0.0)
+        if all(overlap <= threshold for overlap in overlaps):
+            kept.append(row)
+    return kept
+
+
+@given(st.lists(st.tuples(boxes, st.integers(0, 3)), max_size=8), st.sampled_from([0.0, 0.3, 0.55, 1.0]))
+def test_suppression_against_plain_loops(found: list[tuple[tuple[int, ...], int]], threshold: float) -> None:
+    places, scores = [box for box, _ in found], [score for _, score in found]
+    kept = non_maximum_suppression(
+        torch.tensor(places, dtype=torch.float64).reshape(-1, 4), torch.tensor(scores, dtype=torch.float64), threshold
+    )
+    assert kept.dtype == torch.int64
+    assert kept.tolist() == suppressed(places, scores, threshold)

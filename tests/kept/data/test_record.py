@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from kept.data.record import Mention, Record, Region, Subtitle, read_records, schema, write_records
+import kept.data.record
+from kept.data.record import Mention, Record, Region, Relation, Subtitle, read_records, schema, write_records
 from kg import InputError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -29,9 +30,11 @@ records = st.builds(
             st.none() | texts,
             st.lists(texts, max_size=2).map(tuple),
             st.none() | st.lists(shares, max_size=3).map(tuple),
+            st.none() | st.lists(shares, max_size=3).map(tuple),
         ),
         max_size=2,
     ).map(tuple),
+    relations=st.lists(st.builds(Relation, small, texts, small), max_size=2).map(tuple),
     frames=st.lists(texts, max_size=2).map(tuple),
     subtitles=st.lists(st.builds(Subtitle, seconds, seconds, texts), max_size=2).map(tuple),
     question=st.none() | texts,
@@ -49,6 +52,38 @@ def test_records_survive_the_disk(tmp_path: Path, written: list[Record], shard: 
     assert write_records(tmp_path / "records", written, shard=shard) == len(written)
     assert list(read_records(tmp_path / "records")) == written
     assert len(list((tmp_path / "records").glob("*.parquet"))) == max(1, -(-len(written) // shard))
+
+
+def test_features_are_written_and_read_in_small_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept.data.record, "GROUP_NUMBERS", 8)
+    monkeypatch.setattr(kept.data.record, "GROUP_BYTES", 1)
+    region = Region((0.0, 0.0, 1.0, 1.0), feature=(0.5,) * 4)
+    written = [Record(id=str(number), regions=(region,)) for number in range(5)]
+    write_records(tmp_path / "records", written)
+    with parquet.ParquetFile(tmp_path / "records" / "part-00000.parquet") as file:
+        assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [2, 2, 1]
+    assert list(read_records(tmp_path / "records")) == written
+
+
+@pytest.mark.parametrize("start", range(7))
+def test_a_shard_is_read_from_any_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int) -> None:
+    monkeypatch.setattr(kept.data.record, "GROUP", 2)
+    write_records(tmp_path / "records", [Record(id=str(number)) for number in range(6)])
+    rows = kept.data.record.read_shard(tmp_path / "records" / "part-00000.parquet", start)
+    assert [row["id"] for row in rows] == [str(number) for number in range(start, 6)]
+
+
+def test_shards_from_before_relations_are_read_as_without(tmp_path: Path) -> None:
+    written = Record(id="a", regions=(Region((0.0, 0.0, 1.0, 1.0)),), relations=(Relation(0, "on", 0),))
+    write_records(tmp_path / "records", [written])
+    path = tmp_path / "records" / "part-00000.parquet"
+    parquet.write_table(parquet.read_table(path).drop_columns(["relations"]), path)
+    assert list(read_records(tmp_path / "records")) == [Record(id="a", regions=written.regions)]
+
+
+def test_what_finishes_a_folder_is_moved_with_it(tmp_path: Path) -> None:
+    write_records(tmp_path / "records", [], finish=lambda folder: (folder / "more.tsv").write_text("more") and None)
+    assert (tmp_path / "records" / "more.tsv").read_text() == "more"
 
 
 def test_shards_are_plain_parquet(tmp_path: Path) -> None:

@@ -218,8 +218,8 @@ def feature_contrast(found: Tensor, gold: Tensor, everywhere: Tensor, temperatur
     """Sum of cross-entropies of cos(f^_i, g_j) / t over candidates g to those that equal f_i, and their least mean.
 
     >>> f = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    >>> round(float(feature_contrast(f, f, f, 0.01)[0]), 4)
-    0.0
+    >>> round(float(feature_contrast(f, f, f, 1.0)[0]), 4)
+    0.6265
     """
     logits = F.normalize(found, dim=-1) @ F.normalize(everywhere, dim=-1).T / temperature
     same = (gold[:, None] == everywhere[None]).all(-1).to(logits.dtype)

@@ -126,4 +126,5 @@ def _gather_tensor(value: Tensor | None, rows: int) -> Tensor | None:
         part.copy_(value.detach())
     flat = whole.flatten(1) if shape else whole[:, None]
     plain = flat.to(torch.uint8) if flat.dtype == torch.bool else flat
-    return gather(plain).to(flat.dtype).view(-1, *shape)
+    rows_of_all = gather(plain).to(flat.dtype)
+    return rows_of_all.view(len(rows_of_all), *shape)

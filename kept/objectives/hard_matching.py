@@ -22,7 +22,6 @@ from kept.objectives.base import (
     full_precision,
     nothing,
     pictured,
-    with_words,
 )
 from kept.objectives.collectives import gather, gather_fields, gather_padded
 from kept.objectives.hard_pairs import hard_pairs
@@ -52,7 +51,6 @@ class HardImageTextMatching(Objective):
 
     def prepare(self, batch: Batch, context: Context) -> View:
         rows = pictured(batch, context)
-        rows = rows[with_words(batch)[rows]]
         shown = batch.take(rows)
         contents, keys = content(shown), gather(shown.keys[:, None]).squeeze(1)
         # By key, so that a draw does not depend on who holds which record.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from kept.data.tokenized import KnownPairs, Pictures, TokenizedRecords
 from kept.data.tokenizer import train_tokenizer
 from kept.modeling.config import KeptConfig
 from kept.modeling.model import KeptModel
-from kept.objectives import Context
+from kept.objectives import Context, Objective
 from kg.embedding import FitConfig, Vectors
 from kg.embedding.scorers import SCORERS
 
@@ -170,6 +170,11 @@ def model(
     if knowledge:
         made.set_knowledge(vectors(scorer))
     return made.eval()
+
+
+def heads(objectives: Iterable[Objective]) -> dict[str, Mapping[str, Any]]:
+    """All heads that these objectives read from."""
+    return {name: options for objective in objectives for name, options in objective.heads().items()}
 
 
 def context(noise: Noise, corpus: TokenizedRecords) -> Context:

@@ -29,9 +29,11 @@ def trainer(
     **settings: Any,
 ) -> Trainer:
     """A trainer of a small model on the tiny records."""
+    tasks = {name: Task(OBJECTIVES[name](), (SOURCE,)) for name in objectives}
+    heads = tiny.heads(task.objective for task in tasks.values())
     return Trainer(
-        model if model is not None else tiny.model(),
-        {name: Task(OBJECTIVES[name](), (SOURCE,)) for name in objectives},
+        model if model is not None else tiny.model(heads=heads),
+        tasks,
         {SOURCE: corpus if corpus is not None else tiny.corpus()},
         tiny.context,
         Settings(**{"steps": 6, "batch": {SOURCE: batch}, "log_every": 1, "save_every": 2, **settings}),

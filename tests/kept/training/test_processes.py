@@ -56,14 +56,15 @@ def test_contrast_over_two_processes_is_that_of_one(
     assert_close(summed, alone)
 
 
-def test_steps_of_two_processes_are_those_of_one(findings: Findings) -> None:
+@pytest.mark.parametrize(("name", "objectives"), [("usual", workers.USUAL), ("others", workers.OTHERS)])
+def test_steps_of_two_processes_are_those_of_one(name: str, objectives: tuple[str, ...], findings: Findings) -> None:
     """Every objective, batches that do not divide evenly, clipped gradients, momentum: the same weights."""
-    one, two = (part(found, "train") for found in findings)
+    one, two = (part(found, name) for found in findings)
     assert_equal(one, two)
-    alone = workers.train(batch=3 * workers.RANKS)
+    alone = workers.train(3 * workers.RANKS, objectives)
     for weights in (one, alone):
-        for name, value in weights.items():
-            if name.endswith("key_value.bias"):
+        for key, value in weights.items():
+            if key.endswith("key_value.bias"):
                 # A shift of all keys has no influence, so that this half follows nothing but rounding.
                 value[: len(value) // 2] = 0
     assert_close(one, alone)

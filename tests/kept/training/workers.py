@@ -11,8 +11,9 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 
-from kept.objectives import Forward, ImageTextContrast
+from kept.objectives import OBJECTIVES, Forward, ImageTextContrast
 from kept.objectives.collectives import gather, gather_padded
+from kg.embedding.parallel import leave_processes
 from tests.kept import tiny
 from tests.kept.training.stage import trainer, weights
 
@@ -28,7 +29,8 @@ AGAIN, ALIKE, BANNER = range(len(tiny.RECORDS), len(tiny.RECORDS) + 3)
 SHARES = ([0, 1, 2, tiny.NO_MENTION, 3], [AGAIN, tiny.EMPTY, BANNER, tiny.PICTURED, ALIKE, tiny.TEXT_ONLY])
 """Uneven shares of the records; a picture, an entity and a text of one are in the other, too."""
 WITHOUT_PICTURES = ([0, 1, 2], [tiny.EMPTY, tiny.NO_MENTION])
-OBJECTIVES = ("mlm", "mep", "itm", "itc")
+USUAL = ("mlm", "mep", "itm", "itc")
+OTHERS = tuple(sorted(set(OBJECTIVES) - set(USUAL)))
 
 
 def contrast(rows: list[int]) -> dict[str, torch.Tensor]:
@@ -56,11 +58,14 @@ def gathered(rank: int) -> dict[str, torch.Tensor]:
     return {"rows": together.detach(), "gradient": rows.grad, "codes": codes}
 
 
-def train(batch: int) -> dict[str, torch.Tensor]:
-    """Weights after some steps of all objectives, and the last losses."""
-    given = trainer(OBJECTIVES, corpus=tiny.corpus(RECORDS), batch=batch, steps=3, clip=0.5)
+def train(batch: int, objectives: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """Weights of the model and of the objectives after some steps."""
+    given = trainer(objectives, corpus=tiny.corpus(RECORDS), batch=batch, steps=3, clip=0.5)
     given.run()
-    return weights(given.model)
+    own = {f"objectives.{name}": value for name, value in weights(given.objectives).items()}
+    return weights(given.model) | {
+        name: value for name, value in own.items() if "s.vectors" not in name and "s.contents" not in name
+    }
 
 
 def work(rank: int, port: int, folder: str) -> None:
@@ -74,8 +79,9 @@ def work(rank: int, port: int, folder: str) -> None:
     findings = {f"gather.{name}": value for name, value in gathered(rank).items()}
     findings |= {f"contrast.{name}": value for name, value in contrast(SHARES[rank]).items()}
     findings |= {f"lonely.{name}": value for name, value in contrast(WITHOUT_PICTURES[rank]).items()}
-    findings |= {f"train.{name}": value for name, value in train(batch=3).items()}
+    for name, objectives in (("usual", USUAL), ("others", OTHERS)):
+        findings |= {f"{name}.{key}": value for key, value in train(3, objectives).items()}
     save_file(
         {name: value.clone().contiguous() for name, value in findings.items()}, Path(folder) / f"{rank}.safetensors"
     )
-    dist.destroy_process_group()
+    leave_processes()

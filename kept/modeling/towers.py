@@ -157,11 +157,10 @@ class RegionEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, regions: Regions) -> Stream:
+        given, read = regions.features.shape[-1], self.feature.in_features
+        if given != read:
+            raise InputError(f"regions with features of {given} numbers, this model reads {read}")
         features = torch.where(regions.hidden[..., None], self.mask_feature, regions.features)
-        if features.shape[-1] != self.feature.in_features:
-            raise InputError(
-                f"regions with features of {features.shape[-1]} numbers, this model reads {self.feature.in_features}"
-            )
         place = self.box_norm(self.box(uniter_position(regions.boxes)))
         states = self.dropout(self.norm(self.feature_norm(self.feature(features)) + place))
         seen = never_empty(regions.mask[:, None, None, :])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 
 from kept.data.batch import Batch, Host, Image, TensorFields, Text
 from kept.data.record import Record
+from kept.modeling import heads as head_parts
 from kept.modeling.blocks import BLOCKS, Place
+from kept.modeling.config import KeptConfig
 from kept.modeling.decoders import ENTITY_DECODERS, EntityDecoder
 from kept.modeling.fusion import FUSIONS
 from kept.modeling.layers import initialise
@@ -205,6 +208,57 @@ class TowerContract(Contract):
         for name, parameter in tower.named_parameters():
             assert parameter.grad is not None, name
             assert parameter.grad.abs().max() > ROUNDING, name
+
+
+class HeadContract(Contract):
+    """Every head: made from a config alone, each row by itself, every weight of use.
+
+    A member's test sets `options` and says what comes of states (n, D), or of a stream of them.
+    """
+
+    family = head_parts.HEADS
+    options: ClassVar[Mapping[str, Any]] = {}
+    rows: ClassVar[int] = 4
+
+    def outputs(self, head: Any, rows: Tensor) -> Sequence[Tensor]:
+        """What the head says of the given rows of some fixed states, tensors that begin with a row each."""
+        raise NotImplementedError
+
+    def config(self) -> KeptConfig:
+        image, regions = {"size": tiny.SIZE, "patch": tiny.PATCH}, {"features": tiny.FEATURES}
+        return KeptConfig(
+            width=WIDTH, heads=HEADS, hidden=HIDDEN, dropout=0.0, image=image, regions=regions, classes=tiny.CLASSES
+        )
+
+    def make(self) -> Any:
+        return fresh(head_parts.HEADS[self.member](self.config(), **self.options))
+
+    def test_rows_do_not_depend_on_their_company(self) -> None:
+        head, everyone = self.make(), torch.arange(self.rows)
+        whole = self.outputs(head, everyone)
+        for row in range(self.rows):
+            for found, expected in zip(self.outputs(head, everyone[row : row + 1]), whole, strict=True):
+                torch.testing.assert_close(found[0], expected[row])
+
+    def test_gradients_reach_every_weight(self) -> None:
+        head = self.make()
+        sum(output.square().sum() for output in self.outputs(head, torch.arange(self.rows))).backward()
+        for name, parameter in head.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().max() > ROUNDING, name
+
+    def test_a_saved_model_brings_it_along(self, tmp_path: Path) -> None:
+        model = tiny.model(heads={self.member: dict(self.options)})
+        model.save_pretrained(tmp_path)
+        loaded, expected = KeptModel.load(tmp_path).state_dict(), model.state_dict()
+        own = [name for name in expected if name.startswith(f"heads.{self.member}.")]
+        assert own
+        assert all(torch.equal(loaded[name], expected[name]) for name in own)
+
+    def test_it_changes_no_other_part(self) -> None:
+        """Adding a head leaves every other weight as it was drawn."""
+        plain, headed = tiny.model().state_dict(), tiny.model(heads={self.member: dict(self.options)}).state_dict()
+        assert all(torch.equal(headed[name], value) for name, value in plain.items())
 
 
 class FusionContract(Contract):

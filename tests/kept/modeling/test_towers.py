@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from kept.data.batch import Image, Text
+from kept.data.batch import IGNORE, Image, Regions, Text
 from kept.modeling.towers import PatchEncoder, standardised
 from kg.errors import InputError
 from tests.kept.modeling.contract import WIDTH, TowerContract, random
@@ -72,3 +72,62 @@ class TestPatchEncoder(TowerContract):
             PatchEncoder(WIDTH, size=10, patch=4)
         with pytest.raises(InputError, match="width 8 does not divide into 3 heads"):
             PatchEncoder(WIDTH, size=8, patch=4, heads=3)
+
+
+class TestGridEncoder(TowerContract):
+    member = "grid"
+    options: ClassVar = {"features": 5, "places": 4}
+
+    def field(self) -> Image:
+        return Image(mask=torch.tensor([True, True, False, True]), grid=random(4, 4, 5, seed=2))
+
+    def test_what_is_no_map_is_refused(self) -> None:
+        with pytest.raises(InputError, match="the tower 'grid' needs feature maps"):
+            self.make()(Image(mask=torch.tensor([True]), pixels=torch.zeros(1, 3, 8, 8)))
+        with pytest.raises(InputError, match="a map of 9 places, this model reads at most 4"):
+            self.make()(Image(mask=torch.tensor([True]), grid=torch.zeros(1, 9, 5)))
+
+
+class TestRegionEncoder(TowerContract):
+    member = "regions"
+    options: ClassVar = {"features": 5, "layers": 1, "heads": 2}
+
+    def field(self) -> Regions:
+        mask = torch.tensor([[1, 1, 1], [1, 1, 0], [0, 0, 0], [1, 0, 0]]).bool()
+        none = torch.full((4, 3), IGNORE)
+        boxes = torch.cat([random(4, 3, 2, seed=1).sigmoid() / 2, random(4, 3, 2, seed=2).sigmoid() / 2 + 0.5], dim=-1)
+        return Regions(
+            boxes=boxes,
+            mask=mask,
+            features=random(4, 3, 5, seed=3),
+            hidden=torch.tensor([[0, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]]).bool(),
+            label=none,
+            attributes=none[..., None],
+            scores=None,
+            relations=none[:, :0, None].expand(4, 0, 3),
+            grounding=none[:, :0, None].expand(4, 0, 3),
+            naming=none[:, :0, None].expand(4, 0, 4),
+        )
+
+    def test_padding_regions_have_no_influence(self) -> None:
+        tower, field = self.make(), self.field()
+        noisy = torch.where(field.mask[..., None], field.features, 7.0)
+        one, two = (tower(each).states for each in (field, Regions(**{**fields_of(field), "features": noisy})))
+        torch.testing.assert_close(one[field.mask], two[field.mask])
+
+    def test_a_hidden_region_keeps_its_box_and_loses_its_feature(self) -> None:
+        tower, field = self.make(), self.field()
+        other = torch.where(field.hidden[..., None], field.features + 3, field.features)
+        assert torch.equal(tower(field).states, tower(Regions(**{**fields_of(field), "features": other})).states)
+        moved = torch.where(field.hidden[..., None], field.boxes / 2, field.boxes)
+        found = tower(Regions(**{**fields_of(field), "boxes": moved})).states
+        assert not torch.allclose(tower(field).states[0, 1], found[0, 1], atol=1e-3)
+
+    def test_features_of_another_width_are_refused(self) -> None:
+        field = self.field()
+        with pytest.raises(InputError, match="features of 4 numbers, this model reads 5"):
+            self.make()(Regions(**{**fields_of(field), "features": field.features[..., :4]}))
+
+
+def fields_of(regions: Regions) -> dict[str, torch.Tensor | None]:
+    return {name: getattr(regions, name) for name in regions.__dataclass_fields__}

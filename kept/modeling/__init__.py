@@ -1,0 +1,1 @@
+"""Streams, towers, interaction blocks, fusion and heads: what a model is made of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,17 +61,11 @@ class Crops:
         return np.stack(rows)
 
     def _cut(self, picture: Any, box: tuple[float, ...]) -> NDArray[np.float32]:
-        left, top, right, bottom = box
-        around = (left, top, max(right, left + 1), max(bottom, top + 1))
-        small = picture.resize((self.size, self.size), box=around) if _inside(around, picture.size) else None
-        if small is None:
-            return np.zeros(self.width, dtype=np.float32)
+        left, top = (min(int(edge), size - 1) for edge, size in zip(box[:2], picture.size, strict=True))
+        right, bottom = (min(ceil(edge), size) for edge, size in zip(box[2:], picture.size, strict=True))
+        cut = picture.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+        small = cut.resize((self.size, self.size))
         return (np.asarray(small, dtype=np.float32).transpose(2, 0, 1) / 127.5 - 1).ravel()
-
-
-def _inside(box: tuple[float, ...], size: tuple[int, int]) -> bool:
-    """Whether a box in pixels lies in a picture of this size."""
-    return 0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1]
 
 
 def region_features(spec: Any, root: Path) -> Crops | None:

@@ -133,8 +133,7 @@ class Trainer:
     ) -> None:
         from accelerate import Accelerator
 
-        mixed = "bf16" if settings.precision == "bfloat16" else "no"
-        self.accelerator: Accelerator = Accelerator(mixed_precision=mixed)
+        self.accelerator: Accelerator = Accelerator()
         self.model = model.to(self.accelerator.device)
         self.tasks, self.sources, self.context, self.settings = tasks, sources, context, settings
         self.stage, self.folder = stage, folder
@@ -194,7 +193,7 @@ class Trainer:
                 forward = Forward(self.model)
                 total = None
                 for name, view in batch.views:
-                    with self.accelerator.autocast():
+                    with self._precision():
                         terms = self.tasks[name].objective.loss(view, forward)
                     factor = self.tasks[name].factor(self.step, settings.steps)
                     for term_name, term in terms.items():
@@ -224,6 +223,11 @@ class Trainer:
         draw = np.random.default_rng((settings.seed, self.step)).choice(len(able), p=shares / shares.sum())
         name = list(able)[draw]
         return {name: able[name]}
+
+    def _precision(self) -> torch.autocast:
+        """Each stage's own; accelerate's would be that of the whole process."""
+        enabled = self.settings.precision == "bfloat16"
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=enabled)
 
     def _prepare(self, micro: int) -> list[Prepared]:
         device = self.accelerator.device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,36 @@ def test_mistakes_are_named_before_anything_is_trained() -> None:
     ):
         with pytest.raises(InputError, match=message):
             trainer(**settings)
+
+
+def test_one_objective_at_a_time_in_its_share() -> None:
+    given = trainer(("mlm", "itm", "itc"), steps=900, mix="one")
+    given.tasks = {
+        name: replace(task, share=share) for (name, task), share in zip(given.tasks.items(), (4, 1, 1), strict=True)
+    }
+    drawn = []
+    for given.step in range(900):
+        drawn += list(given.active())
+    shares = {name: drawn.count(name) / 900 for name in given.tasks}
+    assert len(drawn) == 900
+    assert shares["mlm"] == pytest.approx(4 / 6, abs=0.05)
+    assert shares["itm"] == pytest.approx(1 / 6, abs=0.05)
+
+
+def test_an_objective_waits_for_its_start_and_rises(tmp_path: Path) -> None:
+    given = trainer(("mlm", "itm"), steps=10)
+    given.tasks["itm"] = replace(given.tasks["itm"], start=0.5, stop=0.9, ramp=0.2)
+    active = []
+    for given.step in range(10):
+        active.append("itm" in given.active())
+    assert active == [False] * 5 + [True] * 4 + [False]
+    assert [given.tasks["itm"].factor(step, 10) for step in (4, 5, 6, 7)] == pytest.approx([0.0, 0.5, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("settings", [{"checkpointing": True}, {"precision": "bfloat16"}])
+def test_checkpointing_changes_nothing_and_bfloat16_little(settings: dict[str, object]) -> None:
+    plain, other = trainer(("mlm", "itc"), steps=2), trainer(("mlm", "itc"), steps=2, **settings)
+    for each in (plain, other):
+        each.run()
+    tolerance = 1e-5 if "checkpointing" in settings else 0.05
+    assert_close(weights(other.model), weights(plain.model), atol=tolerance)

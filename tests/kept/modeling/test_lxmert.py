@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from kept.data.batch import Regions
+from kept.data.boxes import uniter_position
 from kept.modeling.blocks import BLOCKS, Place
 from kept.modeling.config import KeptConfig
 from kept.modeling.decoders import MatchHead
@@ -16,8 +18,9 @@ from kept.modeling.heads import AnswerHead, RegionHead
 from kept.modeling.masked_head import MaskedHead
 from kept.modeling.model import KeptModel
 from kept.modeling.streams import Stream
+from kept.modeling.towers import RegionEncoder
 from kg.errors import InputError
-from tests.kept.modeling.contract import random
+from tests.kept.modeling.contract import TowerContract, random
 
 WIDTH, HEADS, HIDDEN = 24, 3, 40
 VOCABULARY, FEATURES, OBJECTS, ATTRIBUTES, ANSWERS = 30, 11, 7, 5, 9
@@ -38,6 +41,7 @@ def theirs() -> Any:
         num_object_labels=OBJECTS,
         num_attr_labels=ATTRIBUTES,
         visual_feat_dim=FEATURES,
+        visual_pos_dim=7,
         l_layers=1,
         r_layers=1,
         x_layers=1,
@@ -56,13 +60,13 @@ def config() -> KeptConfig:
     )
 
 
-def copy(ours: nn.Module, theirs: nn.Module, names: Mapping[str, tuple[str, ...]]) -> Any:
-    """Every weight of ours from theirs, several laid end to end; `names` tells modules, and weights by themselves."""
+def copy(ours: nn.Module, theirs: nn.Module, names: Mapping[str, tuple[str, ...]], own: tuple[str, ...] = ()) -> Any:
+    """Every weight of ours but `own` from theirs, several laid end to end; `names` tells modules, or single weights."""
     given, state = theirs.state_dict(), {}
-    for name in ours.state_dict():
+    for name, weight in ours.state_dict().items():
         stem, _, part = name.rpartition(".")
-        found = names[name] if name in names else tuple(f"{one}.{part}" for one in names[stem])
-        state[name] = torch.cat([given[one] for one in found])
+        found = names[name] if name in names else tuple(f"{one}.{part}" for one in names.get(stem, ()))
+        state[name] = weight if name in own else torch.cat([given[one] for one in found])
     ours.load_state_dict(state)
     return ours.eval()
 
@@ -89,29 +93,19 @@ def test_regions(theirs: Any) -> None:
 
 
 def test_a_tied_feature_is_theirs_with_the_projection_transposed(theirs: Any) -> None:
-    head, projection = RegionHead(config(), tied=True), random(WIDTH, FEATURES)
-    head.load_state_dict(
-        {
-            "transform.dense.weight": theirs.obj_predict_head.transform.dense.weight,
-            "transform.dense.bias": theirs.obj_predict_head.transform.dense.bias,
-            "transform.norm.weight": theirs.obj_predict_head.transform.LayerNorm.weight,
-            "transform.norm.bias": theirs.obj_predict_head.transform.LayerNorm.bias,
-            "feature_bias": theirs.obj_predict_head.decoder_dict["feat"].bias,
-        },
-        strict=False,
+    map_back = theirs.obj_predict_head.decoder_dict["feat"]
+    untied, tied = RegionHead(config()), RegionHead(config(), tied=True)
+    untied.feature.load_state_dict(map_back.state_dict())
+    tied.load_state_dict(
+        {**untied.transform.state_dict(prefix="transform."), "feature_bias": map_back.bias}, strict=False
     )
     states = random(6, WIDTH)
-    expected = nn.functional.linear(
-        theirs.obj_predict_head.transform(states), projection.T, theirs.obj_predict_head.decoder_dict["feat"].bias
-    )
-    assert_equal(head(states, "feature", projection), expected)
-
-
-PIECES = {"transform": ("predictions.transform.dense",), "bias": ("predictions.bias",)}
+    assert_equal(tied(states, "feature", map_back.weight.T), untied(states, "feature"))
 
 
 def test_masked_pieces(theirs: Any) -> None:
-    names = {**PIECES, "norm": ("predictions.transform.LayerNorm",)}
+    transform = "predictions.transform"
+    names = {"transform": (f"{transform}.dense",), "norm": (f"{transform}.LayerNorm",), "bias": ("predictions.bias",)}
     head, states = copy(MaskedHead(WIDTH, VOCABULARY), theirs.cls, names), random(3, 5, WIDTH)
     table = theirs.lxmert.embeddings.word_embeddings.weight
     wanted, targets = random(3, 5, seed=1) > 0, torch.arange(15).view(3, 5)
@@ -209,7 +203,9 @@ def test_the_gradients_of_the_cross_modality_layer(theirs: Any) -> None:
         forward.zero_grad()
         streams = {name: stream.with_states(stream.states.requires_grad_()) for name, stream in pair().items()}
         out = their_states(layer, streams) if forward is layer else {k: s.states for k, s in block(streams).items()}
-        torch.stack([(out[name] * weights[name])[stream.mask].sum() for name, stream in streams.items()]).sum().backward()
+        torch.stack(
+            [(out[name] * weights[name])[stream.mask].sum() for name, stream in streams.items()]
+        ).sum().backward()
         made.append(streams)
     for name in made[0]:
         torch.testing.assert_close(made[0][name].states.grad, made[1][name].states.grad, rtol=1e-4, atol=1e-5)
@@ -227,6 +223,70 @@ def test_a_text_without_regions_is_read_as_if_there_were_none(theirs: Any) -> No
     emptied = Stream.full(streams["regions"].states, "regions", nothing)
     found, alone = block({**streams, "regions": emptied}), block({"text": streams["text"]})
     torch.testing.assert_close(found["text"].states, alone["text"].states)
+
+
+def marked(rows: int = 3, count: int = 4) -> Regions:
+    """Pictures of `count` regions, the first of which is hidden; the third picture has none, the second one less."""
+    corners = random(rows, count, 2, 2, seed=1).sigmoid().sort(dim=2).values
+    mask = torch.ones(rows, count, dtype=torch.bool)
+    mask[1, -1], mask[2] = False, False
+    label = torch.zeros(rows, count, dtype=torch.int64)
+    nothing = torch.zeros(rows, 0, 4, dtype=torch.int64)
+    return Regions(
+        boxes=corners.flatten(2),
+        mask=mask,
+        features=random(rows, count, FEATURES, seed=2),
+        hidden=torch.arange(count).expand(rows, -1) == 0,
+        label=label,
+        attributes=label[..., None],
+        scores=None,
+        relations=nothing[..., :3],
+        grounding=nothing[..., :3],
+        naming=nothing,
+    )
+
+
+ENCODER = {"layers": 1, "heads": HEADS, "hidden": HIDDEN, "norm": "post", "eps": 1e-12}
+
+
+def test_the_regions_before_they_meet_the_text(theirs: Any) -> None:
+    tower, encoder = RegionEncoder(WIDTH, FEATURES, join="mean", encoder=ENCODER), theirs.lxmert.encoder
+    inside = "r_layers.0.attention"
+    names = {
+        "feature": ("visn_fc.visn_fc",),
+        "feature_norm": ("visn_fc.visn_layer_norm",),
+        "box": ("visn_fc.box_fc",),
+        "box_norm": ("visn_fc.box_layer_norm",),
+        "encoder.layers.0.attention.query_key_value": tuple(f"{inside}.self.{x}" for x in ("query", "key", "value")),
+        "encoder.layers.0.attention.output": (f"{inside}.output.dense",),
+        "encoder.layers.0.attention_norm": (f"{inside}.output.LayerNorm",),
+        "encoder.layers.0.feed_forward.expand": ("r_layers.0.intermediate.dense",),
+        "encoder.layers.0.feed_forward.contract": ("r_layers.0.output.dense",),
+        "encoder.layers.0.feed_forward_norm": ("r_layers.0.output.LayerNorm",),
+    }
+    copy(tower, encoder, names, own=("mask_feature",))
+    for norm in (tower.feature_norm, tower.box_norm):
+        norm.eps = 1e-12
+    regions = marked()
+    shown = torch.where(regions.hidden[..., None], 0.0, regions.features)
+    away = (~regions.mask[:, None, None, :]).float() * torch.finfo(torch.float32).min
+    expected = encoder.r_layers[0](encoder.visn_fc(shown, uniter_position(regions.boxes)), away)[0]
+    found = tower(regions)
+    assert_equal(found.states[regions.mask], expected[regions.mask])
+    assert torch.equal(found.mask, regions.mask)
+
+
+class TestRegionsInTheStyleOfLXMERT(TowerContract):
+    member = "regions"
+    options: ClassVar = {"features": FEATURES, "join": "mean", "encoder": {**ENCODER, "heads": 2}}
+
+    def field(self) -> Any:
+        return marked().take(torch.tensor([0, 1, 2, 0]))
+
+
+def test_a_region_tower_has_one_kind_of_layers() -> None:
+    with pytest.raises(InputError, match="regions: layers and encoder exclude each other"):
+        RegionEncoder(WIDTH, FEATURES, layers=1, encoder=ENCODER)
 
 
 @pytest.mark.parametrize(("option", "message"), [("norm", "did you mean 'post'"), ("feed_forward", "choose from")])

@@ -18,10 +18,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.bench import train_text
+from pipelines.bench import train_lxmert, train_text
 
 TASKS: dict[str, tuple[dict[str, train_text.Arm], Callable[..., train_text.Trainer]]] = {
-    "text": (train_text.ARMS, train_text.Trainer)
+    "text": (train_text.ARMS, train_text.Trainer),
+    "lxmert": (train_lxmert.ARMS, train_lxmert.Trainer),
 }
 """By name, the arms of a task and what trains one: (folder, arm, batches, device). A new task is one more entry."""
 AGREE = 1e-4

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from kept.modeling.pretrained_families import BERT
 
@@ -52,8 +52,8 @@ def load(folder: Path, model: KeptModel, pooler: nn.Linear) -> None:
         for ours, theirs in counterparts(model):
             model.get_parameter(ours).copy_(torch.cat([given[name] for name in theirs]))
         # Our decoder compares with the table in another scale.
-        for part in (model.pieces.norm.weight, model.pieces.norm.bias):
-            part.div_(model.pieces.scale)
+        for weight in model.pieces.norm.parameters():
+            weight.div_(model.pieces.scale)
         for part in ("weight", "bias"):
             pooler.get_parameter(part).copy_(given[f"lxmert.pooler.dense.{part}"])
 
@@ -74,7 +74,7 @@ def counterparts(model: nn.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def cross_layers(model: nn.Module) -> dict[str, tuple[str, ...]]:
     """Modules of our blocks -> those of their cross-modality layers."""
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for index in range(len(model.get_submodule("blocks"))):  # type: ignore[arg-type]
         layer = f"lxmert.encoder.x_layers.{index}"
         for kind, short in SHORT.items():

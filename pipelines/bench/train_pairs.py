@@ -48,7 +48,7 @@ def prepare(folder: Path, batch: int, dropout: float, seed: int, shape: dict[str
 
     from kept.modeling.layers import initialise
 
-    rates = {f"{theirs}_dropout_prob": dropout for theirs in DROPOUTS.values()}
+    rates: dict[str, Any] = {f"{theirs}_dropout_prob": dropout for theirs in DROPOUTS.values()}
     model = LxmertForPreTraining(LxmertConfig(**shape, **rates))
     initialise(model, torch.Generator().manual_seed(seed), embedding_std=0.02)
     model.save_pretrained(str(folder / MODEL))
@@ -65,6 +65,8 @@ def prepare(folder: Path, batch: int, dropout: float, seed: int, shape: dict[str
     shown[places >= lengths[:, None]] = 0
     hidden = generator.random((count, REGIONS)) < RATE
     matched = generator.integers(0, 2, count)
+    # A mean over no answers is no number.
+    matched[::batch] = 1
     corners = np.sort(generator.random((count, REGIONS, 2, 2)), axis=2).reshape(count, REGIONS, 4)
     # A mismatched question has no answer.
     answers = np.where(matched == 1, generator.integers(0, shape["num_qa_labels"], count), IGNORE)

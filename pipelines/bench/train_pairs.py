@@ -51,6 +51,8 @@ def prepare(folder: Path, batch: int, dropout: float, seed: int, shape: dict[str
     rates: dict[str, Any] = {f"{theirs}_dropout_prob": dropout for theirs in DROPOUTS.values()}
     model = LxmertForPreTraining(LxmertConfig(**shape, **rates))
     initialise(model, torch.Generator().manual_seed(seed), embedding_std=0.02)
+    # A hidden feature is all zeros, and the norm of a zero vector has a gradient without bound.
+    model.lxmert.encoder.visn_fc.visn_fc.bias.data.normal_(0.0, 0.1, generator=torch.Generator().manual_seed(seed))
     model.save_pretrained(str(folder / MODEL))
     generator, count = np.random.default_rng(seed), batch * POOL
     lengths = generator.integers(SHORTEST, LONGEST + 1, count)

@@ -188,7 +188,7 @@ def step_flops(shape: dict[str, Any], units: dict[str, float]) -> float:
         >>> from pipelines.bench.train_pairs import SHAPE
         >>> units = {"pairs": 16, "tokens": 224, "masked": 32, "squares": 3360, "hidden": 86}
         >>> round(step_flops(SHAPE, units) / 1e9)
-        31
+        24
     """
     width, hidden, features = shape["hidden_size"], shape["intermediate_size"], shape["visual_feat_dim"]
     layers = {name: shape[f"{name}_layers"] for name in "lrx"}

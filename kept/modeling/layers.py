@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kept.modeling import visibility
-from kg.errors import InputError
+from kg.errors import InputError, nearest
+
+NORMS, FEED_FORWARDS = ("pre", "post"), ("gated", "plain")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the steps of a layer are built.
+
+    Args:
+        norm: "pre", x + f(LN(x)), or "post", LN(x + f(x)).
+        feed_forward: "gated", W_o (gelu(W_g x) * W_v x), or "plain", W_o gelu(W x).
+        eps: what layer norms add to the variance.
+
+    Raises:
+        InputError: for a name that does not exist.
+
+    Source: Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture", figure 1; Shazeer 2020, "GLU
+    Variants Improve Transformer", equations 1 and 6.
+
+        >>> Style(norm="post", feed_forward="plain", eps=1e-12).post
+        True
+    """
+
+    norm: str = "pre"
+    feed_forward: str = "gated"
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        for key, valid in (("norm", NORMS), ("feed_forward", FEED_FORWARDS)):
+            if getattr(self, key) not in valid:
+                raise InputError(f"{key} {getattr(self, key)!r}: {nearest(getattr(self, key), valid)}")
+
+    @property
+    def post(self) -> bool:
+        return self.norm == "post"
+
+    @property
+    def gated(self) -> bool:
+        return self.feed_forward == "gated"
 
 
 class Attention(nn.Module):
@@ -55,36 +96,42 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Gated: W_o (gelu(W_g x) * W_v x), position by position.
+    """Gated: W_o (gelu(W_g x) * W_v x), position by position; plain: W_o gelu(W x).
 
     The product lets a state select by one part of itself (a relation) from another (a subject), which a plain layer
     has to learn unit by unit.
-    Source: Shazeer 2020, "GLU Variants Improve Transformer", equation 6 (GEGLU).
+    Source: Shazeer 2020, "GLU Variants Improve Transformer", equation 6 (GEGLU); plain: Devlin et al. 2019, BERT.
     """
 
-    def __init__(self, width: int, hidden: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, hidden: int, dropout: float = 0.0, gated: bool = True) -> None:
         super().__init__()
-        self.expand = nn.Linear(width, 2 * hidden)
+        self.gated = gated
+        self.expand = nn.Linear(width, 2 * hidden if gated else hidden)
         self.contract = nn.Linear(hidden, width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.gated:
+            return self.contract(self.dropout(F.gelu(self.expand(x))))
         gate, value = self.expand(x).chunk(2, dim=-1)
         return self.contract(self.dropout(F.gelu(gate) * value))
 
 
 class AttentionStep(nn.Module):
-    """Pre-norm attention with a residual: x + attention(LN(x), LN'(context)); x stays where nothing is visible.
+    """Attention with a residual; x stays where nothing is visible.
 
-    >>> step = AttentionStep(8, 2)
-    >>> x, nothing = torch.ones(1, 3, 8), torch.zeros(1, 1, 1, 5, dtype=torch.bool)
-    >>> torch.equal(step(x, torch.zeros(1, 5, 8), nothing), x)
-    True
+    Pre-norm: x + attention(LN(x), LN'(context)); post-norm: LN(x + attention(x, context)).
+
+        >>> step = AttentionStep(8, 2)
+        >>> x, nothing = torch.ones(1, 3, 8), torch.zeros(1, 1, 1, 5, dtype=torch.bool)
+        >>> torch.equal(step(x, torch.zeros(1, 5, 8), nothing), x)
+        True
     """
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, heads: int, dropout: float = 0.0, style: Style = Style()) -> None:
         super().__init__()
-        self.norm, self.context_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, style.eps)
+        self.context_norm = None if style.post else nn.LayerNorm(width, style.eps)
         self.attention = Attention(width, heads, dropout)
         self.dropout = nn.Dropout(dropout)
 
@@ -97,49 +144,53 @@ class AttentionStep(nn.Module):
         value_shift: Tensor | None = None,
     ) -> Tensor:
         """(B, Lq, D) and (B, Lk, D), itself for self-attention; `visible` broadcasts to (B, H, Lq, Lk)."""
-        mixed = self.attention(
-            self.norm(x), self.context_norm(context), visibility.never_empty(visible), key_shift, value_shift
-        )
-        there = visible.any(-1).any(1)[..., None]
+        seen, there = visibility.never_empty(visible), visible.any(-1).any(1)[..., None]
+        if self.context_norm is None:
+            mixed = self.attention(x, context, seen, key_shift, value_shift)
+            return torch.where(there, self.norm(x + self.dropout(mixed)), x)
+        mixed = self.attention(self.norm(x), self.context_norm(context), seen, key_shift, value_shift)
         return x + self.dropout(mixed) * there
 
 
 class FeedForwardStep(nn.Module):
-    """Pre-norm feed-forward with a residual: x + f(LN(x))."""
+    """Feed-forward with a residual: pre-norm x + f(LN(x)), post-norm LN(x + f(x))."""
 
-    def __init__(self, width: int, hidden: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, hidden: int, dropout: float = 0.0, style: Style = Style()) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.post = style.post
+        self.norm = nn.LayerNorm(width, style.eps)
+        self.feed_forward = FeedForward(width, hidden, dropout, style.gated)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.post:
+            return self.norm(x + self.dropout(self.feed_forward(x)))
         return x + self.dropout(self.feed_forward(self.norm(x)))
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm self-attention and feed-forward, each with a residual: x + f(LN(x)).
+    """Self-attention and feed-forward, each with a residual: pre-norm x + f(LN(x)), post-norm LN(x + f(x)).
 
     With `wanted` (B, L) bool only those states are computed, though they see all others; the rest comes out as zeros.
-    Source: Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture", figure 1b.
+    Source: Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture", figure 1.
 
         >>> TransformerLayer(8, 2, 16)(torch.zeros(1, 3, 8)).shape
         torch.Size([1, 3, 8])
     """
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0, style: Style = Style()) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(width)
+        self.post = style.post
+        self.attention_norm = nn.LayerNorm(width, style.eps)
         self.attention = Attention(width, heads, dropout)
-        self.feed_forward_norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.feed_forward_norm = nn.LayerNorm(width, style.eps)
+        self.feed_forward = FeedForward(width, hidden, dropout, style.gated)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, visible: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
-        normed = self.attention_norm(x)
+        normed = x if self.post else self.attention_norm(x)
         if wanted is None:
-            x = x + self.dropout(self.attention(normed, visible=visible))
-            return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+            return self._think(x + self.dropout(self.attention(normed, visible=visible)))
         places, real = packed(wanted)
         index = places[..., None].expand(-1, -1, x.shape[2])
         if visible is not None and visible.shape[2] > 1:
@@ -147,9 +198,15 @@ class TransformerLayer(nn.Module):
             of_queries = places[:, None, :, None].expand(-1, heads, -1, visible.shape[3])
             visible = visible.expand(len(x) if rows == 1 else rows, -1, -1, -1).gather(2, of_queries)
         mixed = self.attention(normed.gather(1, index), normed, visible)
-        asked = (x.gather(1, index) + self.dropout(mixed))[real]
-        asked = asked + self.dropout(self.feed_forward(self.feed_forward_norm(asked)))
+        asked = self._think((x.gather(1, index) + self.dropout(mixed))[real])
         return torch.zeros_like(x).masked_scatter(wanted[..., None], asked)
+
+    def _think(self, mixed: Tensor) -> Tensor:
+        """What follows the sum of x and attention."""
+        if not self.post:
+            return mixed + self.dropout(self.feed_forward(self.feed_forward_norm(mixed)))
+        x = self.attention_norm(mixed)
+        return self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
 
 
 def packed(wanted: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kept.data.batch import Image, Regions, Text
 from kept.data.boxes import uniter_position
+from kept.modeling.encoder import Encoder, EncoderConfig
 from kept.modeling.layers import TransformerLayer
 from kept.modeling.streams import Stream
 from kept.modeling.visibility import never_empty
@@ -137,9 +141,17 @@ class RegionEncoder(nn.Module):
     """Regions: LN(LN(W_f f) + LN(W_p p)), f a detector's feature and p the seven numbers of its box.
 
     Where a region is hidden a learned vector stands in the place of its feature; its box stays. `layers` of
-    self-attention over the regions of a picture may follow.
+    self-attention over the regions of a picture may follow, or a whole `Encoder`.
+
+    Args:
+        width: of the stream D.
+        features: numbers of a feature F.
+        layers, heads: self-attention layers of the tower's own make.
+        join: "norm" as above, or "mean" for (LN(W_f f) + LN(W_p p)) / 2.
+        encoder: fields of `EncoderConfig` beside `width`, in the place of `layers`; it computes no padding.
+
     Source: Chen et al. 2020, UNITER, section 3.1 (p = left, top, right, bottom, width, height, area); Tan & Bansal
-    2019, LXMERT, section 2.1 (five layers over the regions).
+    2019, LXMERT, section 2.1 (the mean; five layers over the regions).
 
         >>> tower = RegionEncoder(width=8, features=5)
         >>> tower.feature.weight.shape
@@ -148,13 +160,28 @@ class RegionEncoder(nn.Module):
 
     kind = "regions"
 
-    def __init__(self, width: int, features: int, layers: int = 0, heads: int = 4, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        features: int,
+        layers: int = 0,
+        heads: int = 4,
+        dropout: float = 0.0,
+        join: Literal["norm", "mean"] = "norm",
+        encoder: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
+        if encoder is not None and layers:
+            raise InputError("regions: layers and encoder exclude each other")
         self.feature, self.box = nn.Linear(features, width), nn.Linear(7, width)
         self.mask_feature = nn.Parameter(torch.zeros(features))
-        self.feature_norm, self.box_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.feature_norm, self.box_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width) if join == "norm" else None
         self.layers = nn.ModuleList(TransformerLayer(width, heads, 2 * width, dropout) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
+        self.encoder = None
+        if encoder is not None:
+            self.encoder = Encoder(EncoderConfig(width, dropout=dropout, attention_dropout=dropout, **encoder))
 
     def forward(self, regions: Regions) -> Stream:
         given, read = regions.features.shape[-1], self.feature.in_features
@@ -162,7 +189,10 @@ class RegionEncoder(nn.Module):
             raise InputError(f"regions with features of {given} numbers, this model reads {read}")
         features = torch.where(regions.hidden[..., None], self.mask_feature, regions.features)
         place = self.box_norm(self.box(uniter_position(regions.boxes)))
-        states = self.dropout(self.norm(self.feature_norm(self.feature(features)) + place))
+        both = self.feature_norm(self.feature(features)) + place
+        states = self.dropout(both / 2 if self.norm is None else self.norm(both))
+        if self.encoder is not None:
+            return Stream.full(self.encoder(states, regions.mask), self.kind, regions.mask)
         seen = never_empty(regions.mask[:, None, None, :])
         for layer in self.layers:
             states = layer(states, seen)

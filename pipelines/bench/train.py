@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from kept.probing.rows import Figure
 
 TREX = Path(".data/eval/lama/TREx")
+UNITS = {"text": "tokens", "lxmert": "pairs"}
+"""The tables, and what they count."""
 HEADS = {
-    "per second": "valid tokens a second",
+    "per second": "a second",
+    "per core-second": "a core-second",
     "ratio": "x transformers on the same batches",
     "ratio a core-second": "the same, a core-second",
     "padding efficiency": "valid of all places",
@@ -38,8 +41,10 @@ def bench_train(
     model: Annotated[
         Path | None, typer.Option(help="A local BERT with its tokenizer; else fresh, MiniLM's size.")
     ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Only this table, text or lxmert; may be repeated.")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="Only these arms; may be repeated.")] = None,
     batch: Annotated[int, typer.Option(help="Sentences of a batch.")] = 32,
+    pairs: Annotated[int, typer.Option(help="Texts with their regions of a batch.")] = 16,
     batches: Annotated[int, typer.Option(help="How many of the 16 batches are used.")] = 16,
     rounds: Annotated[int, typer.Option(help="How often each arm steps over all batches.")] = 3,
     threads: Annotated[int, typer.Option(help="Threads of torch; 0 for as many as there are cores.")] = 0,
@@ -50,13 +55,32 @@ def bench_train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> dict[str, Any]:
-    """Train a masked language model side by side with transformers: same weights, same sentences, same masks."""
+    """Train a masked language model and an LXMERT side by side with transformers: same weights, inputs and masks."""
     from kept.probing.ledger import write_section
     from kept.probing.rows import describe_run, write_results
+    from kg.errors import InputError
+    from pipelines.bench import train_pairs, train_sentences
 
     started = time.perf_counter()
-    rows, failed = text_figures(data, model, arm, batch, batches, rounds, threads, dropout, seed)
-    text = tables(rows, failed)
+    counts = {"batch": (batch, 4096), "pairs": (pairs, 4096), "batches": (batches, train_sentences.POOL)}
+    for option, (value, most) in (counts | {"rounds": (rounds, 1000)}).items():
+        if not 0 < value <= most:
+            raise InputError(f"--{option} {value}: it has to be from 1 to {most}")
+    write: dict[str, Callable[[Path], None]] = {
+        "text": lambda folder: train_sentences.prepare(data, model, folder, batch, dropout, seed),
+        "lxmert": lambda folder: train_pairs.prepare(folder, pairs, dropout, seed),
+    }
+    split = {
+        "text": f"masked language modelling, {batches} batches of {batch} sentences",
+        "lxmert": f"LXMERT, {batches} batches of {pairs} texts with regions",
+    }
+    rows: list[Figure] = []
+    failed: dict[str, str] = {}
+    text = ""
+    for name, arms in chosen_arms(task, arm).items():
+        runs, shape = measure(name, arms, write[name], batches, rounds, threads)
+        measured, missing = figures_of(name, f"{split[name]}, {layers(shape)}", runs)
+        rows, failed, text = rows + measured, failed | missing, text + tables(name, measured, missing)
     run = describe_run(" ".join(["kept", *sys.argv[1:]]), started)
     if out is not None:
         write_results(out, run, rows)
@@ -67,50 +91,56 @@ def bench_train(
     return {"rows": [row.to_json() for row in rows], "failed": failed, "run": run}
 
 
-def text_figures(
-    data: Path,
-    model: Path | None,
-    chosen: Sequence[str] | None,
-    batch: int,
-    batches: int,
-    rounds: int,
-    threads: int,
-    dropout: float,
-    seed: int,
-) -> tuple[list[Figure], dict[str, str]]:
-    """Masked language modelling: its figures, and why arms failed."""
+def chosen_arms(tasks: Sequence[str] | None, arms: Sequence[str] | None) -> dict[str, list[str]]:
+    """The arms of each table that were asked for, all by default.
+
+    Raises:
+        InputError: for a table or an arm that does not exist, or when none is left.
+    """
     from kg.errors import InputError, nearest
+    from pipelines.bench.train_engines import TASKS
+
+    for name in tasks or []:
+        if name not in TASKS:
+            raise InputError(f"--task {name}: {nearest(name, TASKS)}")
+    known = {task: list(found.arms) for task, found in TASKS.items() if not tasks or task in tasks}
+    every = [name for names in known.values() for name in names]
+    for name in arms or []:
+        if name not in every:
+            raise InputError(f"--arm {name}: {nearest(name, every)}")
+    chosen = {task: [name for name in names if not arms or name in arms] for task, names in known.items()}
+    return {task: names for task, names in chosen.items() if names}
+
+
+def measure(
+    task: str, names: Sequence[str], write: Callable[[Path], None], batches: int, rounds: int, threads: int
+) -> tuple[Runs, dict[str, Any]]:
+    """What each arm of a table took, and the configuration of the model that `write` put into a folder."""
     from kg.progress import progress
     from kg.storage import read_json
-    from pipelines.bench.train_sentences import MODEL, POOL, prepare
-    from pipelines.bench.train_text import ARMS, RATIOS
+    from pipelines.bench.train_sentences import MODEL
 
-    for name in chosen or []:
-        if name not in ARMS:
-            raise InputError(f"--arm {name}: {nearest(name, ARMS)}")
-    for option, value, most in (("batch", batch, 4096), ("batches", batches, POOL), ("rounds", rounds, 1000)):
-        if not 0 < value <= most:
-            raise InputError(f"--{option} {value}: it has to be from 1 to {most}")
-    names = [name for name in ARMS if not chosen or name in chosen]
     with tempfile.TemporaryDirectory() as place, progress() as display:
         bar = display.add_task("preparing", total=len(names) + 2)
-        prepare(data, model, Path(place), batch, dropout, seed)
+        write(Path(place))
         display.update(bar, advance=1, description="measuring memory")
         memory = {}
         for name in names:
-            memory[name] = engine(["memory", "text", place, str(batches), "1", name], threads)
+            memory[name] = engine(["memory", task, place, str(batches), "1", name], threads)
             display.advance(bar)
         display.update(bar, description="measuring time")
-        runs = engine(["time", "text", place, str(batches), str(rounds), *names], threads)
+        runs = engine(["time", task, place, str(batches), str(rounds), *names], threads)
         display.advance(bar)
         shape = read_json(Path(place) / MODEL / "config.json")
     for name, found in memory.items():
         runs[name] |= found
-    layers = f"{shape['num_hidden_layers']} layers of {shape['hidden_size']}"
-    split = f"masked language modelling, {batches} batches of {batch} sentences, {layers}"
-    failed = {name: run["failed"] for name, run in runs.items() if "failed" in run}
-    good = {name: run for name, run in runs.items() if "failed" not in run}
-    return [row for name in names if name in good for row in figures(split, name, good, RATIOS[name])], failed
+    return {name: runs[name] for name in names}, shape
+
+
+def layers(shape: Mapping[str, Any]) -> str:
+    """How deep and wide a model is."""
+    deep = f"{shape['num_hidden_layers']}" if "l_layers" not in shape else "{l_layers} + {r_layers} + {x_layers}"
+    return f"{deep.format(**shape)} layers of {shape['hidden_size']}"
 
 
 def engine(arguments: Sequence[str], threads: int) -> Runs:
@@ -137,22 +167,33 @@ def engine(arguments: Sequence[str], threads: int) -> Runs:
     return found
 
 
-def figures(split: str, name: str, runs: Mapping[str, Runs], held_against: str) -> list[Figure]:
+def figures_of(task: str, split: str, runs: Runs) -> tuple[list[Figure], dict[str, str]]:
+    """The figures of a table, and why arms are missing."""
+    from pipelines.bench.train_engines import TASKS
+
+    failed = {name: run["failed"] for name, run in runs.items() if "failed" in run}
+    good = {name: run for name, run in runs.items() if "failed" not in run}
+    ratios = TASKS[task].ratios
+    return [row for name in good for row in figures(split, name, good, ratios[name], UNITS[task])], failed
+
+
+def figures(split: str, name: str, runs: Mapping[str, Runs], held_against: str, unit: str) -> list[Figure]:
     """Medians over rounds with least and greatest; ratios round by round, since both stepped at the same time."""
     from pipelines.bench.measure import figure
 
     run = runs[name]
-    tokens = sum(units["tokens"] for units in run["units"])
-    speeds = {clock: [tokens / sum(steps) for steps in run[clock]] for clock in ("wall", "cpu")}
+    count = sum(units[unit] for units in run["units"])
+    speeds = {clock: [count / sum(steps) for steps in run[clock]] for clock in ("wall", "cpu")}
+    tokens, places = (sum(units[key] for units in run["units"]) for key in ("tokens", "places"))
     values = {
         "per second": speeds["wall"],
         "per core-second": speeds["cpu"],
-        "padding efficiency": [tokens / sum(units["places"] for units in run["units"])],
+        "padding efficiency": [tokens / places],
         "loss": [run["loss"]],
     }
     peer = runs.get(held_against)
     if peer is not None:
-        work = sum(units["tokens"] for units in peer["units"])
+        work = sum(units[unit] for units in peer["units"])
         for metric, clock in (("ratio", "wall"), ("ratio a core-second", "cpu")):
             pairs = zip(speeds[clock], peer[clock], strict=True)
             values[metric] = [speed * sum(steps) / work for speed, steps in pairs]
@@ -162,10 +203,12 @@ def figures(split: str, name: str, runs: Mapping[str, Runs], held_against: str) 
     return [figure("train", split, name, metric, numbers) for metric, numbers in values.items()]
 
 
-def tables(rows: Sequence[Figure], failed: Mapping[str, str]) -> str:
+def tables(task: str, rows: Sequence[Figure], failed: Mapping[str, str]) -> str:
     """Markdown: a line for each arm, and below why others are missing."""
     from pipelines.bench.measure import by_engine
 
     measured = {row.metric for row in rows}
-    text = by_engine(rows, {metric: head for metric, head in HEADS.items() if metric in measured})
-    return text + "".join(f"\n{name}: not measured ({reason})\n" for name, reason in failed.items())
+    heads = {metric: head for metric, head in HEADS.items() if metric in measured}
+    for metric in ("per second", "per core-second"):
+        heads[metric] = f"{'valid ' if task == 'text' else ''}{UNITS[task]} {HEADS[metric]}"
+    return by_engine(rows, heads) + "".join(f"\n{name}: not measured ({why})\n" for name, why in failed.items())

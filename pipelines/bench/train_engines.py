@@ -15,15 +15,33 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.bench import train_text
+from pipelines.bench import train_lxmert, train_text
 
-TASKS: dict[str, tuple[dict[str, train_text.Arm], Callable[..., train_text.Trainer]]] = {
-    "text": (train_text.ARMS, train_text.Trainer)
+
+@dataclass(frozen=True)
+class Task:
+    """A table of the bench.
+
+    Attributes:
+        arms: by name, the ways of doing its step.
+        ratios: which arm each is held against.
+        make: what trains one: (folder, arm, batches, device).
+    """
+
+    arms: dict[str, train_text.Arm]
+    ratios: dict[str, str]
+    make: Callable[..., train_text.Trainer]
+
+
+TASKS = {
+    "text": Task(train_text.ARMS, train_text.RATIOS, train_text.Trainer),
+    "lxmert": Task(train_lxmert.ARMS, train_lxmert.RATIOS, train_lxmert.Trainer),
 }
-"""By name, the arms of a task and what trains one: (folder, arm, batches, device). A new task is one more entry."""
+"""A new table is one more entry."""
 AGREE = 1e-4
 """How far losses of arms in float32 may lie apart before the first step, relatively."""
 PEAKS = {"A100": 312e12, "H100": 989e12, "H200": 989e12}
@@ -39,7 +57,7 @@ def measured(arguments: Sequence[str]) -> dict[str, Any]:
     logging.disable_progress_bar()
     what, task, folder, batches, rounds, *names = arguments
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    known, make = TASKS[task]
+    known, make = TASKS[task].arms, TASKS[task].make
     if what == "memory":
         return memory(make(Path(folder), known[names[0]], int(batches), device), device)
     trainers = {name: make(Path(folder), known[name], int(batches), device) for name in names}

@@ -126,13 +126,9 @@ class Batches:
         """`count` batches out of the pool, evenly spaced; in buckets, of every length."""
         with np.load(folder / SENTENCES, allow_pickle=False) as found:
             ids, labels, lengths, batch = (found[name] for name in ("ids", "labels", "lengths", "batch"))
-        order = np.argsort(lengths, kind="stable") if buckets else np.arange(len(lengths))
-        rows = order.reshape(-1, int(batch))
-        chosen = np.linspace(0, len(rows) - 1, min(count, len(rows)) + 2)[1:-1].round().astype(int)
-        picked = chosen if count < len(rows) else np.arange(len(rows))
-        return cls(ids, labels, lengths, [rows[index] for index in picked])
+        return cls(ids, labels, lengths, choose(lengths, int(batch), buckets, count))
 
-    def tensors(self, number: int, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def tensors(self, number: int, device: str) -> tuple[torch.Tensor, ...]:
         """Pieces, where they are real, and labels of one batch, padded to its longest."""
         import torch
 
@@ -153,3 +149,11 @@ class Batches:
             "masked": float((self.labels[rows] != IGNORE).sum()),
             "squares": float((lengths.astype(np.float64) ** 2).sum()),
         }
+
+
+def choose(lengths: NDArray[np.int64], batch: int, buckets: bool, count: int) -> list[NDArray[np.int64]]:
+    """Which rows make up each of `count` batches of a pool, evenly spaced in it; in buckets, sorted by length first."""
+    order = np.argsort(lengths, kind="stable") if buckets else np.arange(len(lengths))
+    rows = order.reshape(-1, batch)
+    spaced = np.linspace(0, len(rows) - 1, min(count, len(rows)) + 2)[1:-1].round().astype(int)
+    return [rows[index] for index in (spaced if count < len(rows) else np.arange(len(rows)))]

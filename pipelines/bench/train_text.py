@@ -59,7 +59,7 @@ class Trainer:
         from kg.storage import read_json
 
         self.arm, self.device = arm, device
-        self.batches = Batches.read(folder, arm.buckets, count)
+        self.batches = self._read(folder, count)
         self.shape = read_json(folder / MODEL / "config.json")
         make = self._kept if arm.system == "kept" else self._transformers
         self.forward, self.modules = make(folder / MODEL)
@@ -82,6 +82,9 @@ class Trainer:
         """What the step on one batch needs at least."""
         units = self.batches.units(number)
         return step_flops(self.shape, units["tokens"], units["squares"], units["masked"])
+
+    def _read(self, folder: Path, count: int) -> Batches:
+        return Batches.read(folder, self.arm.buckets, count)
 
     def _transformers(self, folder: Path) -> tuple[Any, list[Any]]:
         from transformers import BertForMaskedLM

@@ -144,6 +144,9 @@ def test_evidences_are_sentences_each_once(tmp_path: Path) -> None:
         (("--data", "TEXT", "--batch", "32"), "60 sentences, and 16 batches of 32 need 512"),
         (("--arm", "kept, random batch"), "--arm kept, random batch: did you mean 'kept, random batches'"),
         (("--batches", "17"), "--batches 17: it has to be from 1 to 16"),
+        (("--task", "txt"), "--task txt: did you mean 'text'"),
+        (("--task", "text", "--arm", "kept LXMERT"), "--arm kept LXMERT: choose from"),
+        (("--pairs", "0"), "--pairs 0: it has to be from 1 to 4096"),
         (("--rounds", "0"), "--rounds 0: it has to be from 1 to 1000"),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from kept.modeling import visibility
-from kept.modeling.layers import TransformerLayer
+from kept.modeling.layers import Style, TransformerLayer
 from kept.modeling.streams import Stream, Streams
 from kg.registry import Registry
 
@@ -35,9 +35,18 @@ class Block(nn.Module):
     one that is written, share them.
     """
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0, place: Place = Place()) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        dropout: float = 0.0,
+        place: Place = Place(),
+        style: Style = Style(),
+    ) -> None:
         super().__init__()
         self.width, self.heads, self.hidden, self.dropout_rate, self.place = width, heads, hidden, dropout, place
+        self.style = style
 
     def forward(
         self, streams: Streams, visible: Tensor | None = None, wanted: Mapping[str, Tensor] | None = None
@@ -61,7 +70,7 @@ class Block(nn.Module):
 
     def self_attention(self) -> TransformerLayer:
         """A self-attention layer of the block's shape."""
-        return TransformerLayer(self.width, self.heads, self.hidden, self.dropout_rate)
+        return TransformerLayer(self.width, self.heads, self.hidden, self.dropout_rate, self.style)
 
     def for_kinds(self, make: type[nn.Module], *arguments: object) -> nn.ModuleDict:
         """One such module for each kind of stream."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kept.modeling import visibility
 from kept.modeling.blocks.base import BLOCKS, Block, Place
-from kept.modeling.layers import AttentionStep, FeedForwardStep, TransformerLayer
+from kept.modeling.layers import AttentionStep, FeedForwardStep, Style, TransformerLayer
 from kept.modeling.streams import Stream, Streams, joined
 
 
@@ -24,6 +24,9 @@ class CoAttention(Block):
             - "meter": self, cross, feed-forward; each stream has weights of its own.
             - "vilbert": cross, feed-forward, then a whole self-attention layer; weights of its own.
             - "lxmert": cross, self, feed-forward; one cross-attention serves all streams, the rest is their own.
+
+        norm, feed_forward, eps: the fields of `Style`. All three papers have post-norm and a plain feed-forward; with
+            "lxmert" the block is then LXMERT's cross-modality layer.
 
     Source: Lu et al. 2019, ViLBERT, section 3.1; Tan & Bansal 2019, LXMERT, section 2.2; Dou et al. 2022, METER,
     section 3.2 (co-attention).
@@ -41,18 +44,21 @@ class CoAttention(Block):
         dropout: float = 0.0,
         place: Place = Place(),
         wiring: Literal["meter", "vilbert", "lxmert"] = "meter",
+        norm: Literal["pre", "post"] = "pre",
+        feed_forward: Literal["gated", "plain"] = "gated",
+        eps: float = 1e-5,
     ) -> None:
-        super().__init__(width, heads, hidden, dropout, place)
+        super().__init__(width, heads, hidden, dropout, place, Style(norm, feed_forward, eps))
         self.wiring = wiring
-        self.crosses = self.for_kinds(AttentionStep, width, heads, dropout)
+        self.crosses = self.for_kinds(AttentionStep, width, heads, dropout, self.style)
         if wiring == "lxmert":
-            shared = AttentionStep(width, heads, dropout)
+            shared = AttentionStep(width, heads, dropout, self.style)
             self.crosses.update(dict.fromkeys(place.kinds, shared))
         if wiring == "vilbert":
-            self.layers = self.for_kinds(TransformerLayer, width, heads, hidden, dropout)
+            self.layers = self.for_kinds(TransformerLayer, width, heads, hidden, dropout, self.style)
         else:
-            self.selves = self.for_kinds(AttentionStep, width, heads, dropout)
-        self.feed_forwards = self.for_kinds(FeedForwardStep, width, hidden, dropout)
+            self.selves = self.for_kinds(AttentionStep, width, heads, dropout, self.style)
+        self.feed_forwards = self.for_kinds(FeedForwardStep, width, hidden, dropout, self.style)
 
     def forward(
         self, streams: Streams, visible: Tensor | None = None, wanted: Mapping[str, Tensor] | None = None

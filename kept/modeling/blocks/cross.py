@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from torch import Tensor, nn
 
 from kept.modeling import visibility
 from kept.modeling.blocks.base import BLOCKS, Block, Place
 from kept.modeling.blocks.co import read_others
-from kept.modeling.layers import AttentionStep, FeedForwardStep
+from kept.modeling.layers import AttentionStep, FeedForwardStep, Style
 from kept.modeling.streams import Stream, Streams
 
 
@@ -18,7 +19,8 @@ class CrossAttention(Block):
     """One stream reads the others (`into`), or all read each other (`into` None).
 
     One-way: the stream attends to itself, then to the others, then goes through a feed-forward; the others pass
-    unchanged. Mutual: each stream's queries meet the others' keys and values, then its feed-forward.
+    unchanged. Mutual: each stream's queries meet the others' keys and values, then its feed-forward. `norm`,
+    `feed_forward` and `eps` are the fields of `Style`; "post" and "plain" are ALBEF's.
     Source: Li et al. 2021, ALBEF, section 3.1 (one-way, into the text); Wang et al. 2023, "Large-scale Multi-Modal
     Pre-trained Models", section 3.5 (cross-attention, mutual).
 
@@ -34,13 +36,17 @@ class CrossAttention(Block):
         dropout: float = 0.0,
         place: Place = Place(),
         into: str | None = "text",
+        norm: Literal["pre", "post"] = "pre",
+        feed_forward: Literal["gated", "plain"] = "gated",
+        eps: float = 1e-5,
     ) -> None:
-        super().__init__(width, heads, hidden, dropout, place)
+        super().__init__(width, heads, hidden, dropout, place, Style(norm, feed_forward, eps))
         self.into = into
         kinds = place.kinds if into is None else (into,)
-        self.selves = nn.ModuleDict() if into is None else nn.ModuleDict({into: AttentionStep(width, heads, dropout)})
-        self.crosses = nn.ModuleDict({kind: AttentionStep(width, heads, dropout) for kind in kinds})
-        self.feed_forwards = nn.ModuleDict({kind: FeedForwardStep(width, hidden, dropout) for kind in kinds})
+        attention, thinking = (width, heads, dropout, self.style), (width, hidden, dropout, self.style)
+        self.selves = nn.ModuleDict({} if into is None else {into: AttentionStep(*attention)})
+        self.crosses = nn.ModuleDict({kind: AttentionStep(*attention) for kind in kinds})
+        self.feed_forwards = nn.ModuleDict({kind: FeedForwardStep(*thinking) for kind in kinds})
 
     def forward(
         self, streams: Streams, visible: Tensor | None = None, wanted: Mapping[str, Tensor] | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from kept.modeling import visibility
 from kept.modeling.blocks.base import BLOCKS, Block, Place
-from kept.modeling.layers import AttentionStep, FeedForwardStep, TransformerLayer
+from kept.modeling.layers import AttentionStep, FeedForwardStep, Style, TransformerLayer
 from kept.modeling.streams import Stream, Streams
 
 
@@ -18,7 +19,8 @@ from kept.modeling.streams import Stream, Streams
 class MergeAttention(Block):
     """Single stream: one self-attention and one feed-forward over the concatenation of all streams.
 
-    With `experts` the attention is shared and each kind of stream has a feed-forward of its own.
+    With `experts` the attention is shared and each kind of stream has a feed-forward of its own. `norm`, `feed_forward`
+    and `eps` are the fields of `Style`; "post" and "plain" make the layer BERT's, and UNITER's.
     Source: Wang et al. 2023, "Large-scale Multi-Modal Pre-trained Models", section 3.5 (merge-attention); Chen et al.
     2020, UNITER; experts: Wang et al. 2023, BEiT-3, section 2.1.
 
@@ -35,11 +37,14 @@ class MergeAttention(Block):
         dropout: float = 0.0,
         place: Place = Place(),
         experts: bool = False,
+        norm: Literal["pre", "post"] = "pre",
+        feed_forward: Literal["gated", "plain"] = "gated",
+        eps: float = 1e-5,
     ) -> None:
-        super().__init__(width, heads, hidden, dropout, place)
+        super().__init__(width, heads, hidden, dropout, place, Style(norm, feed_forward, eps))
         if experts:
-            self.attention = AttentionStep(width, heads, dropout)
-            self.experts: nn.ModuleDict | None = self.for_kinds(FeedForwardStep, width, hidden, dropout)
+            self.attention = AttentionStep(width, heads, dropout, self.style)
+            self.experts: nn.ModuleDict | None = self.for_kinds(FeedForwardStep, width, hidden, dropout, self.style)
         else:
             self.layer = self.self_attention()
             self.experts = None

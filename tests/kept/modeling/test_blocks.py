@@ -12,9 +12,22 @@ from kept.modeling.blocks import BLOCKS, Place
 from kept.modeling.streams import Stream
 from tests.kept.modeling.contract import HEADS, HIDDEN, WIDTH, BlockContract, fresh, random
 
+POST_PLAIN = {"norm": "post", "feed_forward": "plain", "eps": 1e-12}
+"""BERT's style of layers."""
+
 
 class TestMergeAttention(BlockContract):
     member = "merge"
+
+
+class TestMergeInTheStyleOfBERT(BlockContract):
+    member = "merge"
+    options: ClassVar = POST_PLAIN
+
+
+class TestExpertsInTheStyleOfBERT(BlockContract):
+    member = "merge"
+    options: ClassVar = {"experts": True, **POST_PLAIN}
 
 
 class TestMergeWithExperts(BlockContract):
@@ -68,6 +81,21 @@ class TestMeter(BlockContract):
     member = "co"
 
 
+class TestMeterAsPublished(BlockContract):
+    member = "co"
+    options: ClassVar = POST_PLAIN
+
+
+class TestViLBERTAsPublished(BlockContract):
+    member = "co"
+    options: ClassVar = {"wiring": "vilbert", **POST_PLAIN}
+
+
+class TestLXMERTAsPublished(BlockContract):
+    member = "co"
+    options: ClassVar = {"wiring": "lxmert", **POST_PLAIN}
+
+
 class TestViLBERT(BlockContract):
     member = "co"
     options: ClassVar = {"wiring": "vilbert"}
@@ -96,6 +124,11 @@ class TestOneWay(BlockContract):
         found, streams = self.make()(self.streams()), self.streams()
         assert torch.equal(found["image"].states, streams["image"].states)
         assert not torch.equal(found["text"].states, streams["text"].states)
+
+
+class TestOneWayInTheStyleOfBERT(BlockContract):
+    member = "cross"
+    options: ClassVar = POST_PLAIN
 
 
 class TestMutual(BlockContract):

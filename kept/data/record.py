@@ -15,9 +15,11 @@ from kg.storage import atomic_directory
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Mention", "Record", "Region", "Subtitle", "read_records", "write_records"]
+__all__ = ["Grounding", "Mention", "Record", "Region", "Relation", "Subtitle", "read_records", "write_records"]
 
 SHARD = 50_000
+LATER = frozenset({"relations", "grounding"})
+"""Columns that shards of before lack; they are read as empty."""
 Box = tuple[float, float, float, float]
 Triple = tuple[int, int, int]
 
@@ -29,6 +31,22 @@ class Region(NamedTuple):
     label: str | None = None
     attributes: tuple[str, ...] = ()
     feature: tuple[float, ...] | None = None
+
+
+class Relation(NamedTuple):
+    """What one region is to another, such as (0, "left of", 2): places in `Record.regions` on both sides."""
+
+    subject: int
+    predicate: str
+    object: int
+
+
+class Grounding(NamedTuple):
+    """The words `text[start:end]` name the region at this place in `Record.regions`."""
+
+    start: int
+    end: int
+    region: int
 
 
 class Subtitle(NamedTuple):
@@ -60,6 +78,8 @@ class Record:
         source: where the record comes from, such as "fact" or "caption".
         depicts: the entity that the picture shows. For bookkeeping and evaluation; no model is given it.
         head, tail: which of `mentions` is the head and the tail of the stated fact.
+        relations: what regions are to each other.
+        grounding: which words of the text name which regions.
 
     >>> Record(id="a", text="Paris is large.", mentions=(Mention(0, 5, 7),)).image is None
     True
@@ -84,6 +104,8 @@ class Record:
     depicts: int | None = None
     head: int | None = None
     tail: int | None = None
+    relations: tuple[Relation, ...] = ()
+    grounding: tuple[Grounding, ...] = ()
 
     def strings(self) -> Iterator[str]:
         """Every text that the record carries, whatever its role."""
@@ -116,6 +138,8 @@ def schema() -> pa.Schema:
     )
     subtitle = pa.struct([("start", pa.float64()), ("end", pa.float64()), ("text", pa.string())])
     triple = pa.struct([("head", pa.int64()), ("relation", pa.int64()), ("tail", pa.int64())])
+    relation = pa.struct([("subject", pa.int32()), ("predicate", pa.string()), ("object", pa.int32())])
+    grounding = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("region", pa.int32())])
     strings, integers = pa.list_(pa.string()), pa.list_(pa.int64())
     return pa.schema(
         [
@@ -138,6 +162,8 @@ def schema() -> pa.Schema:
             ("depicts", pa.int64()),
             ("head", pa.int32()),
             ("tail", pa.int32()),
+            ("relations", pa.list_(relation)),
+            ("grounding", pa.list_(grounding)),
         ]
     )
 
@@ -149,6 +175,8 @@ def to_row(record: Record) -> dict[str, Any]:
     row["regions"] = [region._asdict() for region in record.regions]
     row["subtitles"] = [subtitle._asdict() for subtitle in record.subtitles]
     row["triples"] = [dict(zip(("head", "relation", "tail"), triple, strict=True)) for triple in record.triples]
+    row["relations"] = [relation._asdict() for relation in record.relations]
+    row["grounding"] = [grounding._asdict() for grounding in record.grounding]
     return row
 
 
@@ -167,6 +195,8 @@ def from_row(row: dict[str, Any]) -> Record:
     )
     values["subtitles"] = tuple(Subtitle(**subtitle) for subtitle in row["subtitles"] or ())
     values["triples"] = tuple((t["head"], t["relation"], t["tail"]) for t in row["triples"] or ())
+    values["relations"] = tuple(Relation(**relation) for relation in row.get("relations") or ())
+    values["grounding"] = tuple(Grounding(**grounding) for grounding in row.get("grounding") or ())
     return Record(**values)
 
 
@@ -204,9 +234,9 @@ def read_records(folder: Path | str) -> Iterator[Record]:
         try:
             with parquet.ParquetFile(path) as file:
                 missing = set(expected.names) - set(file.schema_arrow.names)
-                if missing:
-                    raise InputError(f"{path}: not records of this version; column {min(missing)!r} is missing")
-                for batch in file.iter_batches(columns=expected.names):
+                if missing - LATER:
+                    raise InputError(f"{path}: not records of this version; column {min(missing - LATER)!r} is missing")
+                for batch in file.iter_batches(columns=[name for name in expected.names if name not in missing]):
                     yield from map(from_row, batch.to_pylist())
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{path}: not a Parquet file ({' '.join(str(error).split())})") from None

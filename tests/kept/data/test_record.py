@@ -8,7 +8,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from kept.data.record import Mention, Record, Region, Subtitle, read_records, schema, write_records
+from kept.data.record import (
+    Grounding,
+    Mention,
+    Record,
+    Region,
+    Relation,
+    Subtitle,
+    read_records,
+    schema,
+    to_row,
+    write_records,
+)
 from kg import InputError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -40,6 +51,8 @@ records = st.builds(
     parse=st.lists(st.integers(-1, 5), max_size=3).map(tuple),
     depicts=st.none() | ids,
     head=st.none() | st.integers(0, 5),
+    relations=st.lists(st.builds(Relation, small, texts, small), max_size=2).map(tuple),
+    grounding=st.lists(st.builds(Grounding, small, small, small), max_size=2).map(tuple),
 )
 
 
@@ -57,6 +70,14 @@ def test_shards_are_plain_parquet(tmp_path: Path) -> None:
     table = parquet.read_table(tmp_path / "records" / "part-00000.parquet")
     assert table.schema.remove_metadata() == schema()
     assert table.to_pylist()[0]["mentions"] == [{"start": 0, "end": 5, "entity": 7}]
+
+
+def test_shards_of_before_have_no_relations_and_no_grounding(tmp_path: Path) -> None:
+    now = schema()
+    old = pa.schema([field for field in now if field.name not in ("relations", "grounding")])
+    row = {name: value for name, value in to_row(Record(id="a", text="Paris")).items() if name in old.names}
+    parquet.write_table(pa.Table.from_pylist([row], schema=old), tmp_path / "part-00000.parquet")
+    assert list(read_records(tmp_path)) == [Record(id="a", text="Paris")]
 
 
 def test_hugging_face_datasets_reads_the_shards(tmp_path: Path) -> None:

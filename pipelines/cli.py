@@ -18,6 +18,7 @@ from pipelines.probe import probe
 from pipelines.recipes import recipes
 from pipelines.records import records
 from pipelines.report import report
+from pipelines.scenes import scenes
 from pipelines.split import split
 from pipelines.tasks import parts, tasks
 from pipelines.update_kg import update_kg
@@ -41,6 +42,7 @@ app.command("neighbors")(neighbors)
 app.add_typer(vectors_app, name="vectors")
 app.command("link")(link)
 app.command("records")(records)
+app.command("scenes")(scenes)
 app.command("pretrain")(pretrain)
 app.command("ask")(ask)
 app.command("probe")(probe)

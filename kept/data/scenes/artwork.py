@@ -102,7 +102,7 @@ def emoji_things(rows: Iterable[tuple[str, str, str]]) -> list[Thing]:
 def from_lines(text: str, path: Path) -> list[Thing]:
     things = []
     for number, fields in enumerate(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
-        if not fields or number == 1 and fields[0].lower() in ("code", "codepoint", "hexcode"):
+        if not fields or (number == 1 and fields[0].lower() in ("code", "codepoint", "hexcode")):
             continue
         code = normal_code(fields[0].strip())
         label = " ".join(fields[1].split()) if len(fields) in (2, 3) else ""

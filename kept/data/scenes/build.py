@@ -63,7 +63,6 @@ def build_scenes(world: World, out: Path, *, workers: int = 1) -> dict[str, Any]
                 join(partial, kind, split)
         about = describe(world, partial) | settings
         draw_sheet_of(world, partial / SHEET)
-        keep_licences(world, partial)
         shutil.rmtree(partial / PIECES)
         (partial / SETTINGS).unlink()
         write_json(partial / ABOUT, about)
@@ -201,8 +200,10 @@ def describe(world: World, partial: Path) -> dict[str, Any]:
             "joined_pairs": world.knowledge.pairs,
             "joined_by": world.knowledge.by,
             "facts": len(world.knowledge.facts),
+            **world.about.get("graph", {}),
         },
-        **world.about,
+        "left_out": world.about.get("left_out", {}),
+        "artwork": keep_licences(world, partial),
     }
 
 
@@ -222,9 +223,13 @@ def draw_sheet_of(world: World, path: Path) -> None:
     draw_sheet(asked, list(chain.from_iterable(found.values())), path)
 
 
-def keep_licences(world: World, partial: Path) -> None:
-    """Copy what lies beside the drawings about whose they are."""
+def keep_licences(world: World, partial: Path) -> dict[str, Any]:
+    """Copy what lies beside the drawings about whose they are; returns what is known of each artist."""
+    artists = {}
     for artist, about in world.about.get("artwork", {}).items():
+        artists[artist] = dict(about)
         if "licence_file" in about:
             (partial / "licences").mkdir(exist_ok=True)
             shutil.copyfile(about["licence_file"], partial / "licences" / f"{artist}.txt")
+            artists[artist]["licence_file"] = f"licences/{artist}.txt"
+    return artists

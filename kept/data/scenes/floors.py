@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 PRIOR = 2.0
@@ -50,6 +51,9 @@ def floors(train: Iterable[Item], parts: Mapping[str, Sequence[Item]]) -> dict[s
         key = (item.kind, choice, item.question)
         return (right[key] + PRIOR * habit(item, choice)) / (offered[key] + PRIOR)
 
+    def share(items: Sequence[Item], score: Callable[[Item, str], float]) -> float:
+        return mean(max(item.choices, key=partial(score, item)) == item.answer for item in items)
+
     found: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
     for split, items in parts.items():
         for kind in sorted({item.kind for item in items}):
@@ -57,14 +61,8 @@ def floors(train: Iterable[Item], parts: Mapping[str, Sequence[Item]]) -> dict[s
             found[kind][split] = {
                 "questions": len(of_kind),
                 "chance": mean(1 / len(item.choices) for item in of_kind),
-                "majority": mean(
-                    max(item.choices, key=lambda choice, item=item: habit(item, choice)) == item.answer
-                    for item in of_kind
-                ),
-                "question": mean(
-                    max(item.choices, key=lambda choice, item=item: told(item, choice)) == item.answer
-                    for item in of_kind
-                ),
+                "majority": share(of_kind, habit),
+                "question": share(of_kind, told),
             }
     return dict(sorted(found.items()))
 

@@ -1,4 +1,4 @@
-"""What a graph says of the things that scenes draw: who they are there, which belong together, which facts they have."""
+"""What a graph says of the things that scenes draw: who they are, what belongs together, which facts they have."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Knowledge:
         joined: (N, N) bool, symmetric: which things the graph joins.
         kin: (N, N) bool, symmetric: which of them by a relation of KIN.
         facts: what can be asked, ascending by (relation, tail).
-        by: what joined them: "edges", "siblings" (no two things share an edge, so those that share a fact), or "nothing".
+        by: what joined them: "edges"; "siblings" where no two share an edge, so those that share a fact; or "nothing".
         of: the rows of `facts` that each thing has.
     """
 

@@ -18,7 +18,6 @@ from kept.data.scenes.world import World
 SMALL, LARGE = "small", "large"
 SCALES = {SMALL: (0.17, 0.22), LARGE: (0.3, 0.4)}
 """The longer side of a drawing in shares of the canvas."""
-SPRITE = max(SCALES[LARGE])
 MOST_LARGE = 3
 COVERED = 0.25
 """The greatest share of a box that another may lie on."""
@@ -28,6 +27,15 @@ CONTRAST = 60.0
 STRENGTH = 0.25
 
 Pixels = NDArray[np.uint8]
+
+
+def sprite_size(canvas: int) -> int:
+    """The side at which drawings are kept for a canvas: a bit more than the largest that is drawn.
+
+    >>> sprite_size(160)
+    70
+    """
+    return round(max(SCALES[LARGE]) * canvas * 1.1)
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,7 @@ def compose(world: World, number: int) -> Scene:
 
 
 def make_stamp(world: World, artist: int, thing: int, size: str, background: str, random: Random) -> Stamp:
-    """A drawing turned, mirrored, scaled, and cut to what can be seen of it, in colours that the ground does not hide."""
+    """A drawing turned, mirrored, scaled, cut to what can be seen of it, in colours that the ground does not hide."""
     options = world.options
     picture = Image.fromarray(world.pixels[artist][thing])
     if options.rotation and random.random() < 0.5:

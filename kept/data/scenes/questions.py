@@ -8,6 +8,8 @@ from functools import cached_property
 from random import Random
 from typing import NamedTuple
 
+import numpy as np
+
 from kept.data.record import Triple
 from kept.data.scenes.colours import BACKGROUNDS, TINTS
 from kept.data.scenes.knowledge import Fact, plain
@@ -134,7 +136,7 @@ def size(asked: Asked) -> Question | None:
 def exist(asked: Asked) -> Question | None:
     """Whether there is a thing: one that is, or one that might as well have been."""
     # What is a kind of a drawn thing, or the other way round, could be another name of it.
-    kin = asked.world.knowledge.kin[asked.scene.things].any(axis=0)
+    kin = np.any(asked.world.knowledge.kin[asked.scene.things], axis=0).tolist()
     candidates = {"yes": list(asked.counts), "no": [thing for thing in asked.absent if not kin[thing]]}
     if not candidates["no"]:
         return None
@@ -211,7 +213,7 @@ def graph(asked: Asked) -> Question | None:
 
 def pick_of(asked: Asked, things: list[int]) -> int:
     """One of some things, as likely as scenes draw them."""
-    return asked.random.choices(things, weights=asked.world.weights[things])[0]
+    return asked.random.choices(things, weights=asked.world.weights[things].tolist())[0]
 
 
 def askable(asked: Asked, row: int, drawn: set[int]) -> bool:

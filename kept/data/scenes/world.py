@@ -150,7 +150,7 @@ class World:
         count = random.randint(options.least, options.most)
         chosen = self.opening(random, number, split, pool)
         while len(chosen) < count:
-            allowed = pool & ~self.held.pairs[chosen].any(axis=0)
+            allowed: NDArray[np.bool_] = pool & ~np.any(self.held.pairs[chosen], axis=0)
             allowed[chosen] = False
             joined = allowed & self.knowledge.joined[random.choice(chosen)]
             again = random.random() < options.repeat
@@ -171,8 +171,8 @@ class World:
             apart = self.held.pairs & pool[:, None] & pool[None]
             joined = apart & self.knowledge.joined
             pairs = joined if joined.any() and random.random() < self.options.together else apart
-            row = pick(random, pairs.any(axis=1), self.weights)
-            return [row, pick(random, pairs[row], self.weights)]
+            row = pick(random, np.asarray(pairs.any(axis=1)), self.weights)
+            return [row, pick(random, np.asarray(pairs[row]), self.weights)]
         return [pick(random, pool, self.weights)]
 
 

@@ -108,11 +108,11 @@ class Text:
 
 
 LISTS = (
-    ("", " on a {background} background."),
-    ("", " before a {background} background."),
+    ("", " on {a_ground}."),
+    ("", " before {a_ground}."),
     ("A picture of ", "."),
-    ("A picture of ", " on a {background} background."),
-    ("A {background} background with ", "."),
+    ("A picture of ", " on {a_ground}."),
+    ("{a_ground} with ", "."),
     ("There is ", " in the picture."),
     ("There is ", ". The background is {background}."),
     ("This scene shows ", "."),
@@ -140,12 +140,14 @@ def caption(world: World, scene: Scene, random: Random) -> Text:
     if before == "There is " and (len(groups[order[0]]) > 1 or verb(label_of(world, order[0])) == "are"):
         before = "There are "
     text = Text(world, scene)
-    text.write(before.format(background=scene.background))
+    ground = f"{scene.background} background"
+    words = {"background": scene.background, "a_ground": f"{article(ground, ground)} {ground}"}
+    text.write(before.format(**words))
     for place, thing in enumerate(order):
         if place:
             text.write(" and " if place == len(order) - 1 else ", ")
         name_group(text, world, thing, groups[thing], random)
-    text.write(after.format(background=scene.background))
+    text.write(after.format(**words))
     text.text = text.text[0].upper() + text.text[1:]
     add_relations(text, world, groups, random)
     return text

@@ -71,7 +71,12 @@ def shape(place: int, artist: int, size: int) -> Pixels:
 
 
 def tiny_world(
-    *, artists: int = 2, held_artists: tuple[int, ...] = (1,), things: int = len(THINGS), kg: bool = True, **options: Any
+    *,
+    artists: int = 2,
+    held_artists: tuple[int, ...] = (1,),
+    things: int = len(THINGS),
+    kg: bool = True,
+    **options: Any,
 ) -> World:
     """A world of the first things, drawn by `artists`, the ones at `held_artists` held out."""
     settings = Options(**{"size": 96, "scenes": 40, "held_out_entities": 0.15, "held_out_pairs": 0.15, **options})

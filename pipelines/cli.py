@@ -21,6 +21,7 @@ from pipelines.read import read
 from pipelines.recipes import recipes
 from pipelines.records import records
 from pipelines.report import report
+from pipelines.scenes import scenes
 from pipelines.split import split
 from pipelines.tasks import parts, tasks
 from pipelines.update_kg import update_kg
@@ -45,6 +46,7 @@ app.add_typer(vectors_app, name="vectors")
 app.command("link")(link)
 app.command("read")(read)
 app.command("records")(records)
+app.command("scenes")(scenes)
 app.command("pretrain")(pretrain)
 app.command("ask")(ask)
 app.command("probe")(probe)

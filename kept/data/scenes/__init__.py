@@ -1,0 +1,1 @@
+"""Scenes of real artwork with exact boxes, attributes, relations, captions and questions."""

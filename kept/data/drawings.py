@@ -21,6 +21,7 @@ from kg.errors import InputError
 from kg.storage import atomic_directory, read_json, write_json
 
 Integers = NDArray[np.int64]
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 STATES, NAMES = "states.safetensors", "names.json"
 
 
@@ -59,10 +60,10 @@ class PixelPictures(_Named):
 
     @classmethod
     def load(cls, root: Path, *, size: int = 24) -> PixelPictures:
-        """All PNGs under `root`, by their paths relative to it, decoded once into a cache beside them."""
-        paths = sorted(root.rglob("*.png"))
+        """All pictures under `root`, by their paths relative to it, decoded once into a cache beside them."""
+        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not paths:
-            raise InputError(f"{root}: no PNG in this folder")
+            raise InputError(f"{root}: no picture in this folder ({', '.join(sorted(SUFFIXES))})")
         names = [path.relative_to(root).as_posix() for path in paths]
         return cls(load_pictures(paths, size=size, cache=root / f".pixels-{size}"), names, str(root))
 

@@ -173,7 +173,7 @@ def beam_search(
         >>> table = torch.tensor([[0.1, 0.9, 0.0], [0.2, 0.1, 0.7], [0.0, 0.0, 1.0]]).log()
         >>> def step(prefixes, rows): return table[prefixes[:, -1]]
         >>> [found.ids for found in beam_search(step, torch.tensor([[0]]), end_id=2, max_length=3, beams=2)[0]]
-        [[1], [1, 0]]
+        [[1], [1, 0, 1]]
     """
     if beams < 1:
         raise ValueError(f"{beams} beams")

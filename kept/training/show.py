@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -45,7 +46,7 @@ def describe_view(
     **about: str,
 ) -> dict[str, Any]:
     """The first records of a view: their text as it is and as it is shown, mentions, picture and targets."""
-    view = View(view.name, view.batch.to("cpu"), _on_cpu(view.targets), view.counts, view.knowledge, view.pictures)
+    view = replace(view, batch=view.batch.to("cpu"), targets=_on_cpu(view.targets))
     shown = range(min(samples, len(view.batch)))
     return {
         **about,
@@ -77,8 +78,17 @@ def _sample(
         "shown": _marked(view.batch, row, tokenizer, label),
         "picture": names[picture] if picture >= 0 else None,
         "seen_in_picture": [label(entity) for entity in _entities(view.batch, row, Host.IMAGE)],
+        "regions": _regions(view.batch, row),
         "targets": dict(_targets(view, row, tokenizer, label)),
     }
+
+
+def _regions(batch: Batch, row: int) -> str | None:
+    """How many regions are shown, and how many of them are hidden."""
+    if batch.regions is None:
+        return None
+    there, hidden = int(batch.regions.mask[row].sum()), int((batch.regions.hidden & batch.regions.mask)[row].sum())
+    return f"{there}, {hidden} of them hidden" if hidden else f"{there}" if there else None
 
 
 def _words(tokenizer: PreTrainedTokenizerFast, pieces: list[int], *, keep_specials: bool = False) -> str:
@@ -124,7 +134,9 @@ def _targets(
         if name in SEEN_IN_TEXT or values.dim() == 0 or len(values) != len(view.batch):
             continue
         value = values[row]
-        if name == "pieces":
+        if name == "pieces" and view.rule is not None:
+            yield "written", _words(tokenizer, value[value != IGNORE].tolist()) or None
+        elif name == "pieces":
             places = (value != IGNORE).nonzero().flatten().tolist()
             shown = view.batch.text.ids[row]
             words = tokenizer.convert_ids_to_tokens
@@ -219,6 +231,8 @@ def _view(view: Mapping[str, Any]) -> Iterator[str]:
         if sample["picture"] is not None:
             seen = ", ".join(sample["seen_in_picture"])
             yield f"    picture {sample['picture']}" + (f", seen as {seen}" if seen else "")
+        if sample["regions"] is not None:
+            yield f"    regions {sample['regions']}"
         for name, target in sample["targets"].items():
             yield f"    {name:<7} {_target_text(target)}"
 

@@ -45,7 +45,7 @@ def test_pictures_are_called_by_their_paths(folder: Path) -> None:
 def test_mistakes_are_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no picture 'd.png', which a record names"):
         PixelPictures.load(folder).index("d.png")
-    with pytest.raises(InputError, match=r"absent: no PNG in this folder"):
+    with pytest.raises(InputError, match=r"absent: no picture in this folder"):
         PixelPictures.load(tmp_path / "absent")
     (folder / "d.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"d.png: not a picture"):

@@ -12,6 +12,7 @@ from pipelines.build_kg import build_kg
 from pipelines.compare import compare
 from pipelines.demo import demo
 from pipelines.embed import embed
+from pipelines.evaluate import evaluate
 from pipelines.kg_commands import app as kg_app
 from pipelines.link import link
 from pipelines.neighbors import neighbors
@@ -50,6 +51,7 @@ app.command("scenes")(scenes)
 app.command("pretrain")(pretrain)
 app.command("ask")(ask)
 app.command("probe")(probe)
+app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("report")(report)
 app.command("recipes")(recipes)

@@ -20,6 +20,7 @@ class KeptConfig(PretrainedConfig):
         image: keyword arguments of the picture tower, with "tower" unless it is that of patches, or None for a model
             without pictures.
         regions: keyword arguments of the region tower, or None for a model that reads no regions.
+        region_features: where the features of its regions come from, as a recipe says it.
         head_options: heads by name of `HEADS`, and their keyword arguments.
         classes: names of "answers", "objects", "attributes" and "predicates", in the order of the heads' logits.
         knowledge: None for a text model, else {"fusion": name of `FUSIONS`, "options": its keyword arguments,
@@ -44,6 +45,7 @@ class KeptConfig(PretrainedConfig):
         text: dict[str, Any] | None = None,
         image: dict[str, Any] | None = None,
         regions: dict[str, Any] | None = None,
+        region_features: dict[str, Any] | None = None,
         head_options: dict[str, dict[str, Any]] | None = None,
         classes: dict[str, list[str]] | None = None,
         knowledge: dict[str, Any] | None = None,
@@ -53,7 +55,7 @@ class KeptConfig(PretrainedConfig):
         self.width, self.layers, self.heads, self.hidden = width, layers, heads, hidden
         self.dropout, self.block, self.block_options = dropout, block, block_options
         self.vocabulary, self.max_pieces, self.slots = vocabulary, max_pieces, slots
-        self.text, self.image, self.regions = text, image, regions
+        self.text, self.image, self.regions, self.region_features = text, image, regions, region_features
         self.head_options, self.classes = head_options, classes
         self.knowledge, self.seed = knowledge, seed
         super().__init__(**others)

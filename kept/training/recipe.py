@@ -142,6 +142,10 @@ class Recipe(Spec):
     """A pre-training run: a model, its data, and the stages it goes through.
 
     Relative paths are relative to `root`, and `root` to where the command runs.
+
+    Args:
+        look: how pictures are drawn, "training" moved and recoloured anew each time, "plain" as they are: for
+            questions about colours and places.
     """
 
     name: str
@@ -153,6 +157,7 @@ class Recipe(Spec):
     graph: Path | None = None
     vectors: Path | None = None
     pictures: Path | None = None
+    look: Literal["training", "plain"] = "training"
     encode_pictures: bool = False
     region_features: RegionFeatureSpec = RegionFeatureSpec()
     stages: tuple[StageSpec, ...] = Field(min_length=1)

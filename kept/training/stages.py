@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ import numpy as np
 from kept.data.classes import collect_classes
 from kept.data.drawings import EncodedPictures, PixelPictures
 from kept.data.noise import Noise
+from kept.data.pictures import PLAIN, TRAINING
 from kept.data.region_features import region_features
-from kept.data.tokenized import KnownPairs, Pictures, TokenizedRecords
+from kept.data.tokenized import KnownPairs, Pictures, TokenizedRecords, read_text
 from kept.data.tokenizer import load_tokenizer, train_tokenizer
 from kept.modeling.config import KeptConfig
 from kept.modeling.model import KeptModel
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from kg.embedding.vectors import Vectors
 
 MODEL, PICTURES, PICTURE_LINKER = "model", "pictures", "picture-linker.safetensors"
+LOOKS = {"training": TRAINING, "plain": PLAIN}
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class Run:
         else:
             others = (record for path in recipe.tokenizer.records for record in read_records(recipe.path(path)))
             read = itertools.chain(*records.values(), others)
-            tokenizer = train_tokenizer((record.text for record in read if record.text), recipe.tokenizer.vocabulary)
+            tokenizer = train_tokenizer(filter(None, map(_texts, read)), recipe.tokenizer.vocabulary)
         vectors = _vectors(recipe)
         known = None
         if recipe.graph is not None:
@@ -245,8 +247,14 @@ def _pictures(recipe: Recipe, start: Path | None) -> Pictures | None:
         return EncodedPictures.load(start / PICTURES)
     if recipe.pictures is not None:
         size = int((recipe.model.image or {}).get("size", 24))
-        return PixelPictures.load(recipe.path(recipe.pictures), size=size)
+        loaded = PixelPictures.load(recipe.path(recipe.pictures), size=size)
+        return replace(loaded, look=LOOKS[recipe.look])
     return None
+
+
+def _texts(record: Record) -> str:
+    """All that a model may read or write of a record."""
+    return " ".join(filter(None, (read_text(record), record.answer)))
 
 
 def _classes_of(start: Path | None) -> dict[str, list[str]]:
@@ -306,6 +314,7 @@ def _model(
         knowledge=knowledge,
         seed=recipe.seed,
         classes=classes,
+        region_features=recipe.region_features.model_dump(),
         head_options=recipe.heads(),
         **shape,
     )

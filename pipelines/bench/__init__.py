@@ -9,6 +9,7 @@ from pipelines.bench.embed_large import bench_embed_large
 from pipelines.bench.embed_quality import bench_embed_quality
 from pipelines.bench.kg import bench_kg
 from pipelines.bench.large import bench_large
+from pipelines.bench.pictures import bench_pictures
 from pipelines.bench.train import bench_train
 
 app = typer.Typer(help="Measure KEPT beside its peers, side by side in one run.", no_args_is_help=True)
@@ -18,3 +19,4 @@ app.command("embed")(bench_embed)
 app.command("embed-large")(bench_embed_large)
 app.command("embed-quality")(bench_embed_quality)
 app.command("train")(bench_train)
+app.command("pictures")(bench_pictures)

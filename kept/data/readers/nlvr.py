@@ -44,6 +44,7 @@ class NLVR(Files):
 
     Args:
         permutations: how many of the six pictures to take.
+        features: give each shape what the file says of it as its feature (`feature_of`).
 
     >>> record = next(NLVR(paths=("nlvr/dev",)).records())                                # doctest: +SKIP
     >>> record.id, record.answer, record.regions[0].label                                 # doctest: +SKIP
@@ -51,6 +52,7 @@ class NLVR(Files):
     """
 
     permutations: int = PERMUTATIONS
+    features: bool = False
     folders: dict[Path, dict[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def records(self) -> Iterator[Record]:
@@ -74,12 +76,15 @@ class NLVR(Files):
             if image is None:
                 continue
             order = range(len(boxes)) if permutation == 0 else self.order(self.root / image, boxes)
+            regions = tuple(region for slot, box in enumerate(order) for region in moved(boxes[box], slot - box))
+            if self.features:
+                regions = tuple(region._replace(feature=feature_of(region)) for region in regions)
             yield Record(
                 id=key,
                 source="nlvr",
                 text=sentence,
                 image=image,
-                regions=tuple(region for slot, box in enumerate(order) for region in moved(boxes[box], slot - box)),
+                regions=regions,
                 answer=label.lower(),
                 choices=("true", "false"),
             )
@@ -140,6 +145,32 @@ def shape(item: Any, slot: int) -> Region:
     if colour not in COLOURS:
         raise Unfit("malformed", f"'color' is {colour!r}")
     return Region(share_box((x, y, x + side, y + side), WIDTH, HEIGHT), text(item, "type"), (COLOURS[colour],))
+
+
+SHAPES, SIDES = ("circle", "square", "triangle"), (10, 20, 30)
+
+
+def feature_of(region: Region) -> tuple[float, ...]:
+    """What NLVR's files say of a shape as numbers, with places counted inside its box.
+
+    One-hot: its kind (3), colour (3), box (3), side (3), whether it touches the left, top, right and bottom wall (4);
+    then its left, top, right and bottom as shares of the box (4).
+
+    >>> feature_of(Region((0.375, 0.8, 0.425, 1.0), "square", ("blue",)))[12:]
+    (1.0, 0.0, 0.0, 1.0, 0.0, 0.8, 0.2, 1.0)
+    """
+    left, top, right, bottom = (share * length for share, length in zip(region.box, (WIDTH, HEIGHT) * 2, strict=True))
+    slot = int((left + 0.5) // STEP)
+    inside = [
+        round((value - shift) / HEIGHT, 2)
+        for value, shift in ((left, STEP * slot), (top, 0), (right, STEP * slot), (bottom, 0))
+    ]
+    kinds = [float(region.label == kind) for kind in SHAPES]
+    colours = [float(colour in region.attributes) for colour in RGB]
+    boxes = [float(slot == box) for box in range(3)]
+    sides = [float(round(bottom - top) == side) for side in SIDES]
+    walls = [float(inside[0] <= 0), float(inside[1] <= 0), float(inside[2] >= 1), float(inside[3] >= 1)]
+    return (*kinds, *colours, *boxes, *sides, *walls, *inside)
 
 
 def moved(regions: Sequence[Region], slots: int) -> list[Region]:

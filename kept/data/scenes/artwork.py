@@ -116,7 +116,7 @@ def unambiguous(things: Sequence[Thing]) -> tuple[list[Thing], dict[str, int]]:
     """Without things whose name would be true of another: a double, or "guide dog" where there is "dog".
 
     >>> unambiguous([Thing("1", "dog"), Thing("2", "guide dog"), Thing("3", "cat"), Thing("4", "cat")])[0]
-    [Thing(code='1', label='dog', category=None), Thing(code='3', label='cat', category=None)]
+    [Thing(code='3', label='cat', category=None), Thing(code='1', label='dog', category=None)]
     """
     labels: dict[str, Thing] = {}
     dropped: Counter[str] = Counter()

@@ -196,24 +196,36 @@ def graph(asked: Asked) -> Question | None:
     drawn = set(asked.scene.things)
     options = [(row, thing) for thing in sorted(drawn) for row in known.of.get(thing, ()) if askable(asked, row, drawn)]
     asked.random.shuffle(options)
-    for row, thing in options[:8]:
+    for row, thing in options[:12]:
         fact = known.facts[row]
         having = [head for head in sorted(fact.heads) if head not in drawn and offered(asked, head)]
         others = [head for head in sorted(drawn) if unlike(asked, thing, head, fact)]
         absent = [head for head in asked.absent if unlike(asked, thing, head, fact)]
-        if having and others and absent:
+        rival = fair_rival(asked, thing, having)
+        if rival is not None and others and absent:
             wordings = FACTS.get(plain(fact.relation_label), OTHER_FACTS)
             text = asked.random.choice(wordings).format(relation=fact.relation_label, tail=fact.tail_label)
-            wrong = [pick_of(asked, having), asked.random.choice(others), asked.random.choice(absent)]
+            wrong = [rival, asked.random.choice(others), asked.random.choice(absent)]
             choices = asked.shuffled([asked.label(head) for head in (thing, *wrong)])
             triple = (known.entities[thing], fact.relation, fact.tail)
             return Question("graph", text, asked.label(thing), choices, triple)
     return None
 
 
-def pick_of(asked: Asked, things: list[int]) -> int:
-    """One of some things, as likely as scenes draw them."""
-    return asked.random.choices(things, weights=asked.world.weights[things].tolist())[0]
+def fair_rival(asked: Asked, thing: int, having: list[int]) -> int | None:
+    """Another thing that has the fact, so that of the two neither is the answer more often.
+
+    A rival y is drawn by frequency f, so the pair (answer x, rival y) comes with f(x) f(y) / (S - f(x)), where S is
+    the sum over all that have the fact; taken with the chance (S - f(x)) / (S - f(y)), where that is below 1, it comes
+    as often as (y, x).
+    """
+    if not having:
+        return None
+    frequency = asked.world.frequency
+    rival = asked.random.choices(having, weights=frequency[having].tolist())[0]
+    total = frequency[[thing, *having]].sum()
+    fair = (total - frequency[thing]) / (total - frequency[rival])
+    return rival if asked.random.random() < fair else None
 
 
 def askable(asked: Asked, row: int, drawn: set[int]) -> bool:

@@ -18,6 +18,7 @@ from kg.errors import InputError
 
 MOST_OBJECTS = 12
 SIZES = (64, 1024)
+REHEARSALS = 2000
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,17 @@ class World:
     def weights(self) -> NDArray[np.float64]:
         """How often things are drawn first: (1 + joined things) to the power 1/2, so that none is everywhere."""
         return np.sqrt(1.0 + self.knowledge.joined.sum(axis=1))
+
+    @cached_property
+    def frequency(self) -> NDArray[np.float64]:
+        """(N,) how often a thing is drawn with one of its shared facts in mind: its scenes over their number.
+
+        Scenes that might have been are counted, and one more.
+        """
+        counts = np.ones(len(self.things))
+        for number in range(REHEARSALS):
+            counts[np.unique(self.roster(number, "rehearsal"))] += 1
+        return counts / [max(1, len(self.knowledge.shared.get(thing, ()))) for thing in range(len(counts))]
 
     @cached_property
     def seen(self) -> NDArray[np.bool_]:

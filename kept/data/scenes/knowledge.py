@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -52,6 +53,15 @@ class Knowledge:
     facts: Sequence[Fact] = ()
     by: str = "nothing"
     of: dict[int, list[int]] = field(default_factory=dict)
+
+    @cached_property
+    def shared(self) -> dict[int, list[int]]:
+        """The rows of `facts` that each thing has with others."""
+        return {
+            thing: found
+            for thing, rows in self.of.items()
+            if (found := [r for r in rows if len(self.facts[r].heads) > 1])
+        }
 
     @property
     def pairs(self) -> int:

@@ -194,10 +194,13 @@ def graph(asked: Asked) -> Question | None:
     """
     known = asked.world.knowledge
     drawn = set(asked.scene.things)
-    options = [(row, thing) for thing in sorted(drawn) for row in known.of.get(thing, ()) if askable(asked, row, drawn)]
-    asked.random.shuffle(options)
-    for row, thing in options[:12]:
-        fact = known.facts[row]
+    for thing in asked.random.sample(sorted(drawn), len(drawn)):
+        shared = known.shared.get(thing)
+        if not shared:
+            continue
+        fact = known.facts[asked.random.choice(shared)]
+        if not askable(asked, fact, drawn):
+            continue
         having = [head for head in sorted(fact.heads) if head not in drawn and offered(asked, head)]
         others = [head for head in sorted(drawn) if unlike(asked, thing, head, fact)]
         absent = [head for head in asked.absent if unlike(asked, thing, head, fact)]
@@ -213,11 +216,12 @@ def graph(asked: Asked) -> Question | None:
 
 
 def fair_rival(asked: Asked, thing: int, having: list[int]) -> int | None:
-    """Another thing that has the fact, so that of the two neither is the answer more often.
+    """Another thing that has the fact, so that of the two neither is the answer much more often.
 
-    A rival y is drawn by frequency f, so the pair (answer x, rival y) comes with f(x) f(y) / (S - f(x)), where S is
-    the sum over all that have the fact; taken with the chance (S - f(x)) / (S - f(y)), where that is below 1, it comes
-    as often as (y, x).
+    A thing x is asked about with a fact about as often as f(x), its frequency in scenes over its number of facts. A
+    rival y is drawn by f, so the pair (answer x, rival y) comes with f(x) f(y) / (S - f(x)), where S is the sum over
+    all that have the fact; taken with the chance (S - f(x)) / (S - f(y)), where that is below 1, it comes as often as
+    (y, x).
     """
     if not having:
         return None
@@ -228,14 +232,11 @@ def fair_rival(asked: Asked, thing: int, having: list[int]) -> int | None:
     return rival if asked.random.random() < fair else None
 
 
-def askable(asked: Asked, row: int, drawn: set[int]) -> bool:
+def askable(asked: Asked, fact: Fact, drawn: set[int]) -> bool:
     """Whether one drawn thing has the fact, its other end is not drawn, and it names nothing that is held out."""
-    fact = asked.world.knowledge.facts[row]
     entities = asked.world.knowledge.entities
-    ends = {entities[thing] for thing in drawn} | {
-        entities[thing] for thing in asked.world.held.entities.nonzero()[0].tolist()
-    }
-    return len(fact.heads & drawn) == 1 and fact.tail not in ends
+    ends = drawn | set(asked.world.held.entities.nonzero()[0].tolist())
+    return len(fact.heads & drawn) == 1 and fact.tail not in {entities[thing] for thing in ends}
 
 
 def offered(asked: Asked, thing: int) -> bool:

@@ -48,12 +48,14 @@ def draw_scene(world: World, number: int, sheet: Image.Image, left: int, top: in
     sheet.paste(scene.render().resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, top))
     pen = ImageDraw.Draw(sheet)
     small = font("DejaVuSans.ttf", 11)
-    for region, colour in zip(record.regions, PENS * 2, strict=False):
-        sides = [round(side * SIDE) for side in region.box]
-        corner = (left + sides[0], top + sides[1])
-        pen.rectangle((*corner, left + sides[2] - 1, top + sides[3] - 1), outline=colour, width=2)
+    pens = [PENS[place % len(PENS)] for place in range(len(record.regions))]
+    corners = [[round(side * SIDE) for side in region.box] for region in record.regions]
+    for (x, y, right, bottom), colour in zip(corners, pens, strict=True):
+        pen.rectangle((left + x, top + y, left + right - 1, top + bottom - 1), outline=colour, width=2)
+    # Names come last, so that no box lies on one.
+    for region, (x, y, _, _), colour in zip(record.regions, corners, pens, strict=True):
         width = round(small.getlength(region.label or "")) + 6
-        tag = (min(corner[0], left + SIDE - width), max(top, corner[1] - 15))
+        tag = (left + min(x, SIDE - width), max(top, top + y - 15))
         pen.rectangle((*tag, tag[0] + width, tag[1] + 15), fill=colour)
         pen.text((tag[0] + 3, tag[1] + 1), region.label or "", fill=PAPER, font=small)
     height = top + SIDE + 6

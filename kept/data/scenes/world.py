@@ -98,11 +98,14 @@ class World:
 
     @cached_property
     def frequency(self) -> NDArray[np.float64]:
-        """(N,) how often things are drawn: a count over scenes that might have been, and one more."""
+        """(N,) how often a thing is drawn with one of its shared facts in mind: its scenes over their number.
+
+        Scenes that might have been are counted, and one more.
+        """
         counts = np.ones(len(self.things))
         for number in range(REHEARSALS):
             counts[np.unique(self.roster(number, "rehearsal"))] += 1
-        return counts
+        return counts / [max(1, len(self.knowledge.shared.get(thing, ()))) for thing in range(len(counts))]
 
     @cached_property
     def seen(self) -> NDArray[np.bool_]:

@@ -68,7 +68,7 @@ def measured(task: str, data: Path | None, work: Path, settings: list[str]) -> t
         root, pictures = data.resolve(), data.resolve() / "pictures"
     else:
         root = work
-        _, _, pictures = MAKERS[task](data, work / "records")
+        pictures = MAKERS[task](data, work / "records")[2].resolve()
     chosen = [f"root={root}", f"pictures={pictures}", *settings]
     run = Run.prepare(load_recipe(task, chosen))
     say(f"training {task}: {sum(stage.steps for stage in run.recipe.stages):,} steps")

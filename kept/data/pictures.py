@@ -111,6 +111,7 @@ class Look:
 
 
 PLAIN = Look()
+MOVED = Look(scale=(0.85, 1.15), shift=0.12)
 TRAINING = Look(
     scale=(0.75, 1.15),
     shift=0.08,

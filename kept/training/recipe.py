@@ -144,8 +144,8 @@ class Recipe(Spec):
     Relative paths are relative to `root`, and `root` to where the command runs.
 
     Args:
-        look: how pictures are drawn, "training" moved and recoloured anew each time, "plain" as they are: for
-            questions about colours and places.
+        look: how pictures are drawn, "training" moved and recoloured anew each time, "moved" moved alone, for
+            questions about colours, "plain" as they are, for questions about places.
     """
 
     name: str
@@ -157,7 +157,7 @@ class Recipe(Spec):
     graph: Path | None = None
     vectors: Path | None = None
     pictures: Path | None = None
-    look: Literal["training", "plain"] = "training"
+    look: Literal["training", "moved", "plain"] = "training"
     encode_pictures: bool = False
     region_features: RegionFeatureSpec = RegionFeatureSpec()
     stages: tuple[StageSpec, ...] = Field(min_length=1)

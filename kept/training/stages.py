@@ -14,7 +14,7 @@ import numpy as np
 from kept.data.classes import collect_classes
 from kept.data.drawings import EncodedPictures, PixelPictures
 from kept.data.noise import Noise
-from kept.data.pictures import PLAIN, TRAINING
+from kept.data.pictures import MOVED, PLAIN, TRAINING
 from kept.data.region_features import region_features
 from kept.data.tokenized import KnownPairs, Pictures, TokenizedRecords, read_text
 from kept.data.tokenizer import load_tokenizer, train_tokenizer
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kg.embedding.vectors import Vectors
 
 MODEL, PICTURES, PICTURE_LINKER = "model", "pictures", "picture-linker.safetensors"
-LOOKS = {"training": TRAINING, "plain": PLAIN}
+LOOKS = {"training": TRAINING, "moved": MOVED, "plain": PLAIN}
 
 
 @dataclass(slots=True)

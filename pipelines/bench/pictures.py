@@ -82,7 +82,7 @@ def measured(task: str, data: Path | None, work: Path, settings: list[str]) -> t
         records = work / "records"
         return evaluated(model, records / "test", ["answers"], pictures, records / "train"), minutes
     rows: list[Figure] = []
-    for split in sorted(path.name for path in (root / "records").iterdir() if path.name.startswith(("dev", "test"))):
+    for split in sorted(path.name for path in (root / "records").iterdir() if path.name.startswith("test")):
         rows += evaluated(model, root / "records" / split, OF_CAPTIONS, pictures)
         rows += evaluated(model, root / "questions" / split, ["answers"], pictures, root / "questions" / "train")
     return rows, minutes

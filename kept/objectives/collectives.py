@@ -74,32 +74,33 @@ def gather_fields(fields: Fields) -> Fields:
     """
     if processes() == 1:
         return fields
-    return _gather_kind(type(fields), fields, _rows(fields))
+    first = _any_tensor(fields)
+    return _gather_kind(type(fields), fields, len(first), first.device)
 
 
-def _rows(fields: TensorFields) -> int:
-    """How many rows fields have."""
+def _any_tensor(fields: TensorFields) -> Tensor:
+    """The first tensor of some fields: all have its rows and its device."""
     for field in dataclasses.fields(fields):  # type: ignore[arg-type]
         value = getattr(fields, field.name)
         if isinstance(value, Tensor):
-            return len(value)
+            return value
         if isinstance(value, TensorFields):
-            return _rows(value)
+            return _any_tensor(value)
     raise ValueError("fields without any tensor")
 
 
-def _gather_kind(kind: type[Fields], fields: TensorFields | None, rows: int) -> Fields:
+def _gather_kind(kind: type[Fields], fields: TensorFields | None, rows: int, device: torch.device) -> Fields:
     gathered: dict[str, Any] = {}
     hints = get_type_hints(kind)
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = None if fields is None else getattr(fields, field.name)
         inner = next((each for each in (hints[field.name], *get_args(hints[field.name])) if _is_kind(each)), None)
         if inner is None:
-            gathered[field.name] = _gather_tensor(value, rows)
+            gathered[field.name] = _gather_tensor(value, rows, device)
         else:
-            there = torch.tensor(int(value is not None))
+            there = torch.tensor(int(value is not None), device=device)
             dist.all_reduce(there, dist.ReduceOp.MAX)
-            gathered[field.name] = _gather_kind(inner, value, rows) if there else None
+            gathered[field.name] = _gather_kind(inner, value, rows, device) if there else None
     return kind(**gathered)
 
 
@@ -107,18 +108,18 @@ def _is_kind(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, TensorFields)
 
 
-def _gather_tensor(value: Tensor | None, rows: int) -> Tensor | None:
+def _gather_tensor(value: Tensor | None, rows: int, device: torch.device) -> Tensor | None:
     """Tensors of one sort from all processes; None where nobody has one."""
-    about = torch.zeros(2 + MOST_AXES, dtype=torch.int64)
+    about = torch.zeros(2 + MOST_AXES, dtype=torch.int64, device=device)
     if value is not None:
-        sizes = torch.tensor(value.shape[1:], dtype=torch.int64)
+        sizes = torch.tensor(value.shape[1:], dtype=torch.int64, device=device)
         about[0], about[1], about[2 : 2 + len(sizes)] = KINDS.index(value.dtype) + 1, value.dim(), sizes
     dist.all_reduce(about, dist.ReduceOp.MAX)
     code, axes, *widths = about.tolist()
     if not code:
         return None
     shape = widths[: axes - 1]
-    whole = torch.zeros(rows, *shape, dtype=KINDS[code - 1])
+    whole = torch.zeros(rows, *shape, dtype=KINDS[code - 1], device=device)
     if value is not None:
         part = whole
         for axis, size in enumerate(value.shape[1:], start=1):

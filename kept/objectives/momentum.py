@@ -24,7 +24,7 @@ from kept.objectives.base import (
 from kept.objectives.collectives import gather, gather_padded
 from kept.objectives.contrast import Contrast
 from kept.objectives.identity import NOTHING, same_content
-from kept.objectives.queue import MomentumQueue, soft_targets
+from kept.objectives.queue import MomentumQueue, ema_update, soft_targets
 
 CODES = 8
 """Codes that the queue keeps of what a record is about."""
@@ -111,7 +111,8 @@ class MomentumContrast(Contrast):
     def after_step(self, model: KeptModel) -> None:
         if self.twin is None or self.images is None or self.texts is None:
             return
-        follow(self.twin, model, self.momentum)
+        for name, part in self.twin.named_children():
+            ema_update(part, model.get_submodule(name), self.momentum)
         for images, texts, contents in self._waiting:
             self.images.enqueue(images, contents)
             self.texts.enqueue(texts, contents)
@@ -133,14 +134,3 @@ def as_buffers(module: nn.Module) -> nn.Module:
                 del child._parameters[name]
                 child.register_buffer(name, parameter.detach().clone())
     return module
-
-
-@torch.no_grad()
-def follow(twin: nn.Module, model: nn.Module, momentum: float) -> None:
-    """twin <- m twin + (1 - m) model, tensor by tensor of the same name."""
-    online = model.state_dict()
-    for name, value in twin.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(online[name].to(value.dtype), 1 - momentum)
-        else:
-            value.copy_(online[name])

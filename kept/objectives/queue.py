@@ -72,7 +72,9 @@ def _fit(contents: Tensor, width: int) -> Tensor:
 
 @torch.no_grad()
 def ema_update(twin: nn.Module, online: nn.Module, momentum: float) -> None:
-    """twin <- m twin + (1 - m) online for every parameter; buffers are copied.
+    """twin <- m twin + (1 - m) online for every parameter of `online`; its buffers are copied.
+
+    What is a parameter of `online` may be a buffer of the twin.
 
     Raises:
         ValueError: if the two do not hold the same names.
@@ -84,15 +86,16 @@ def ema_update(twin: nn.Module, online: nn.Module, momentum: float) -> None:
         >>> torch.equal(twin.weight, online.weight)
         True
     """
-    for kind in ("named_parameters", "named_buffers"):
-        own, others = dict(getattr(twin, kind)()), dict(getattr(online, kind)())
-        if own.keys() != others.keys():
-            raise ValueError(f"the twin differs from its model in {sorted(own.keys() ^ others.keys())}")
-        for name, value in own.items():
-            if kind == "named_parameters":
-                value.lerp_(others[name].to(value.dtype), 1 - momentum)
-            else:
-                value.copy_(others[name])
+    learned = dict(online.named_parameters())
+    others = learned | dict(online.named_buffers())
+    own = dict(twin.named_parameters()) | dict(twin.named_buffers())
+    if own.keys() != others.keys():
+        raise ValueError(f"the twin differs from its model in {sorted(own.keys() ^ others.keys())}")
+    for name, value in own.items():
+        if name in learned:
+            value.lerp_(others[name].to(value.dtype), 1 - momentum)
+        else:
+            value.copy_(others[name])
 
 
 @torch.no_grad()

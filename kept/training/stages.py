@@ -245,8 +245,8 @@ def _pictures(recipe: Recipe, start: Path | None) -> Pictures | None:
     """Pixels from the recipe's own folder, or the states that the start model's frozen tower left beside it."""
     if start is not None and (start / PICTURES).is_dir():
         return EncodedPictures.load(start / PICTURES)
-    if recipe.pictures is not None:
-        size = int((recipe.model.image or {}).get("size", 24))
+    if recipe.pictures is not None and recipe.model.image is not None:
+        size = int(recipe.model.image.get("size", 24))
         loaded = PixelPictures.load(recipe.path(recipe.pictures), size=size)
         return replace(loaded, look=LOOKS[recipe.look])
     return None

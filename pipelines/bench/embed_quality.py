@@ -34,27 +34,26 @@ def bench_embed_quality(
     quiet: Quiet = False,
 ) -> dict[str, Any]:
     """Fit the models of the benchmarks for their stated core-minutes, and read the test facts once."""
-    import torch
-
     from kept.probing.ledger import write_section
     from kept.probing.rows import describe_run, write_results
     from kg.errors import InputError, nearest
+    from pipelines.bench.measure import torch_threads
 
     started = time.perf_counter()
     presets = yaml.safe_load(PRESETS.read_text(encoding="utf-8"))
     for place in folder:
         if place.name not in presets:
             raise InputError(f"{place}: there are no settings for {place.name!r}; {nearest(place.name, presets)}")
-    torch.set_num_threads(threads)
     rows: list[Figure] = []
-    for place in folder:
-        for preset in presets[place.name]:
-            if not only or preset["name"] in only:
-                rows += (
-                    entities_classified(place, preset)
-                    if "graph" in preset
-                    else fitted(place, preset, threads, precision)
-                )
+    with torch_threads(threads):
+        for place in folder:
+            for preset in presets[place.name]:
+                if not only or preset["name"] in only:
+                    rows += (
+                        entities_classified(place, preset)
+                        if "graph" in preset
+                        else fitted(place, preset, threads, precision)
+                    )
     if not rows:
         raise InputError(f"--only: none of the chosen models has settings for {', '.join(map(str, folder))}")
     text = table(rows, presets)

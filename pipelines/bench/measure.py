@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +133,19 @@ def cell(row: Figure | None) -> str:
     scale, places = SHOWN.get(row.metric, (1, 2))
     value, low, high = (f"{number * scale:,.{places}f}" for number in (row.value, row.low or 0.0, row.high or 0.0))
     return value if low == high else f"{value} ({low} to {high})"
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """So many threads of torch inside the block, and afterwards as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def dump_folder(given: Path | None) -> Path:

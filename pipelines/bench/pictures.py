@@ -31,18 +31,16 @@ def bench_pictures(
     quiet: Quiet = False,
 ) -> dict[str, Any]:
     """Prepare records, train the recipe of that name, and measure it on what it has not seen."""
-    import torch
-
     from kept.probing.ledger import write_section
     from kept.probing.rows import describe_run
     from kg.errors import InputError, nearest
+    from pipelines.bench.measure import torch_threads
     from pipelines.evaluate import table
 
     if task not in TASKS:
         raise InputError(f"--task {task}: no such set; {nearest(task, TASKS)}")
     started = time.perf_counter()
-    torch.set_num_threads(threads)
-    with tempfile.TemporaryDirectory() as scratch:
+    with torch_threads(threads), tempfile.TemporaryDirectory() as scratch:
         rows, minutes = measured(task, data, (work or Path(scratch)).resolve(), list(settings or []))
     text = f"{table(rows)}\nTrained for {minutes:.1f} core-minutes on this machine.\n"
     run = describe_run(" ".join(["kept", *sys.argv[1:]]), started)

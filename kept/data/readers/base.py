@@ -95,7 +95,7 @@ class Files:
         found = [
             file
             for path in self.inputs
-            for file in (sorted({f for end in endings for f in path.glob(end)}) if path.is_dir() else [path])
+            for file in (sorted({f for end in endings for f in shown(path, end)}) if path.is_dir() else [path])
         ]
         if not found:
             raise InputError(f"{self.paths[0]}: no {' or '.join(patterns)} here")
@@ -148,6 +148,13 @@ class Files:
                 yield from make(key, item)
             except Unfit as unfit:
                 self.rejects(path, key, unfit)
+
+
+def shown(folder: Path, pattern: str) -> Iterator[Path]:
+    """The files of a folder that fit a pattern, without hidden ones and those in hidden folders: caches lie there."""
+    for path in folder.glob(pattern):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
 
 
 def is_outside(name: str) -> bool:

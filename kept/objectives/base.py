@@ -18,6 +18,8 @@ from kept.modeling.streams import pool
 from kg.registry import Registry
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
     from kept.data.tokenized import TokenizedRecords
 
 OBJECTIVES: Registry[type[Objective]] = Registry("objective")
@@ -68,6 +70,20 @@ class Context:
     corpus: TokenizedRecords | None = None
     start_id: int = 0
     reads: frozenset[str] = frozenset({"text", "image", "regions"})
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerFast, noise: Noise, *, slots: int = 1, **others: Any) -> Context:
+        """What is to be known of a tokenizer, with the other arguments as they are."""
+        return cls(
+            noise=noise,
+            mask_id=int(tokenizer.mask_token_id),
+            end_id=int(tokenizer.sep_token_id),
+            first_piece=max(tokenizer.all_special_ids) + 1,
+            vocabulary=len(tokenizer),
+            slots=slots,
+            start_id=int(tokenizer.cls_token_id),
+            **others,
+        )
 
 
 @dataclass(frozen=True, slots=True)

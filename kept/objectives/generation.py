@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -18,15 +17,13 @@ from kept.objectives.base import (
     Forward,
     Loss,
     Objective,
-    Term,
     View,
-    nothing,
     pictured,
     with_words,
 )
-from kept.objectives.language import piece_loss
 from kept.objectives.masking import hide_text_mentions
 from kept.objectives.spans import infill, poisson_lengths, span_words
+from kept.objectives.terms import piece_term, text_term
 from kept.objectives.units import SPANS
 
 Decoder = Literal["shared", "separate"]
@@ -62,15 +59,9 @@ class Generation(Objective):
 
     def loss(self, view: View, forward: Forward) -> Loss:
         part = self.parts[0]
-        count, pieces = view.counts[part], view.targets["pieces"]
-        total = nothing(forward.model)
-        if count:
-            wanted = pieces != IGNORE
-            states = forward(view).streams["target"].states
-            if self.decoder == "separate":
-                states = separately(view, forward)
-            total = piece_loss(forward, states[wanted], pieces[wanted])
-        return {part: Term(total, count, self.weight, math.log(forward.model.config.vocabulary))}
+        if self.decoder == "separate":
+            return {part: piece_term(view, forward, part, self.weight, lambda: separately(view, forward))}
+        return {part: text_term(view, forward, part, self.weight, "target")}
 
 
 def separately(view: View, forward: Forward) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -17,22 +16,12 @@ from kept.objectives.base import (
     Forward,
     Loss,
     Objective,
-    Term,
     View,
-    full_precision,
-    nothing,
     with_words,
 )
 from kept.objectives.permutation import last_in_order, permutation_order, two_stream_visibility
+from kept.objectives.terms import text_term
 from kept.objectives.units import UNITS, corrupted, per_group, without_masked_entities
-
-
-def piece_loss(forward: Forward, states: Tensor, pieces: Tensor) -> Tensor:
-    """Sum of -log p(piece | its state) over (n, D) states and (n,) pieces."""
-    if not len(pieces):
-        return nothing(forward.model)
-    with full_precision():
-        return F.cross_entropy(forward.model.piece_logits(states).float(), pieces, reduction="sum")
 
 
 @OBJECTIVES.register("masked-units")
@@ -71,12 +60,7 @@ class MaskedUnits(Objective):
         )
 
     def loss(self, view: View, forward: Forward) -> Loss:
-        count, pieces = view.counts["units"], view.targets["pieces"]
-        total = nothing(forward.model)
-        if count:
-            wanted = pieces != IGNORE
-            total = piece_loss(forward, forward(view).streams["text"].states[wanted], pieces[wanted])
-        return {"units": Term(total, count, self.weight, math.log(forward.model.config.vocabulary))}
+        return {"units": text_term(view, forward, "units", self.weight)}
 
 
 @OBJECTIVES.register("prefix-lm")
@@ -115,12 +99,7 @@ class PrefixLanguageModeling(Objective):
         )
 
     def loss(self, view: View, forward: Forward) -> Loss:
-        count, pieces = view.counts["prefix-lm"], view.targets["pieces"]
-        total = nothing(forward.model)
-        if count:
-            wanted = pieces != IGNORE
-            total = piece_loss(forward, forward(view).streams["text"].states[wanted], pieces[wanted])
-        return {"prefix-lm": Term(total, count, self.weight, math.log(forward.model.config.vocabulary))}
+        return {"prefix-lm": text_term(view, forward, "prefix-lm", self.weight)}
 
 
 def shown_before(batch: Batch, prefix: Tensor) -> Mentions:
@@ -174,9 +153,4 @@ class PermutationLanguageModeling(Objective):
         )
 
     def loss(self, view: View, forward: Forward) -> Loss:
-        count, pieces = view.counts["permutation-lm"], view.targets["pieces"]
-        total = nothing(forward.model)
-        if count:
-            wanted = pieces != IGNORE
-            total = piece_loss(forward, forward(view).streams["target"].states[wanted], pieces[wanted])
-        return {"permutation-lm": Term(total, count, self.weight, math.log(forward.model.config.vocabulary))}
+        return {"permutation-lm": text_term(view, forward, "permutation-lm", self.weight, "target")}

@@ -76,11 +76,20 @@ def _ask(batch: Batch, noise: Noise, ask_answer: float) -> Tensor:
     return torch.where(wanted & (mentions.answer >= 0), mentions.answer, anyone)
 
 
+def covered(start: Tensor, end: Tensor, length: int) -> Tensor:
+    """(B, M) spans [start, end) -> (B, M, L) bool: the places of a text that each covers.
+
+    >>> covered(torch.tensor([[1, 0]]), torch.tensor([[3, 0]]), 4).int().tolist()
+    [[[0, 1, 1, 0], [0, 0, 0, 0]]]
+    """
+    places = torch.arange(length, device=start.device)
+    return (places >= start[..., None]) & (places < end[..., None])
+
+
 def _inside_mentions(batch: Batch) -> Tensor:
     """(B, L): whether a piece belongs to any mention."""
     mentions = batch.mentions
-    places = torch.arange(batch.text.ids.shape[1], device=batch.keys.device)
-    inside = (places >= mentions.start[..., None]) & (places < mentions.end[..., None])
+    inside = covered(mentions.start, mentions.end, batch.text.ids.shape[1])
     return (inside & (mentions.mask & (mentions.host == Host.TEXT))[..., None]).any(1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,9 +24,8 @@ from kept.objectives.base import (
     pictured,
     with_words,
 )
-from kept.objectives.language import piece_loss
 from kept.objectives.masking import hide_text_mentions
-from kept.objectives.questions import entropy_of
+from kept.objectives.terms import class_term, text_term
 
 
 @OBJECTIVES.register("modality")
@@ -93,26 +91,15 @@ class ModalityMasking(Objective):
         )
 
     def loss(self, view: View, forward: Forward) -> Loss:
-        model, counts = forward.model, view.counts
-        pieces, label = view.targets["pieces"], view.targets["label"]
-        words = nothing(model)
-        if counts["modality"]:
-            wanted = pieces != IGNORE
-            words = piece_loss(forward, forward(view).streams["text"].states[wanted], pieces[wanted])
-        terms = {"modality": Term(words, counts["modality"], self.weight, math.log(model.config.vocabulary))}
-        if self.pixels:
-            total, baseline = nothing(model), 0.0
-            if counts["modality-pixels"]:
-                total, baseline = self._pixels(view, forward)
-            return terms | {"modality-pixels": Term(total, counts["modality-pixels"], self.weight, baseline)}
-        things, baseline = nothing(model), 0.0
-        if counts["modality-regions"]:
-            there = label != IGNORE
-            with full_precision():
-                logits = model.heads["regions"](forward(view).streams["regions"].states[there], "objects").float()
-                things = F.cross_entropy(logits, label[there], reduction="sum")
-            baseline = entropy_of(label[there])
-        return terms | {"modality-regions": Term(things, counts["modality-regions"], self.weight, baseline)}
+        words = text_term(view, forward, "modality", self.weight)
+        if not self.pixels:
+            label = view.targets["label"]
+            things = class_term(view, forward, "modality-regions", self.weight, label)
+            return {"modality": words, "modality-regions": things}
+        count, total, baseline = view.counts["modality-pixels"], nothing(forward.model), 0.0
+        if count:
+            total, baseline = self._pixels(view, forward)
+        return {"modality": words, "modality-pixels": Term(total, count, self.weight, baseline)}
 
     def _pixels(self, view: View, forward: Forward) -> tuple[Tensor, float]:
         """The sum over hidden pictures of the mean squared error of their pixels, and its least for a constant."""

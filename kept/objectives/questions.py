@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from kept.data.batch import IGNORE, Batch
 from kept.objectives.base import OBJECTIVES, Context, Forward, Loss, Objective, Term, View, full_precision, nothing
+from kept.objectives.terms import entropy_of
 
 
 @OBJECTIVES.register("iqa")
@@ -52,13 +53,3 @@ class ImageQuestionAnswering(Objective):
             logits = forward.model.heads["answers"](forward(view).summary[asked]).float()
             total = F.cross_entropy(logits, answer[asked], reduction="sum")
         return {"iqa": Term(total, count, self.weight, entropy_of(answer[asked]))}
-
-
-def entropy_of(labels: torch.Tensor) -> float:
-    """The entropy of labels in nats: the mean loss of the best constant answer.
-
-    >>> round(entropy_of(torch.tensor([1, 1, 2, 2])), 4)
-    0.6931
-    """
-    shares = torch.unique(labels, return_counts=True)[1].double() / max(1, len(labels))
-    return float(-(shares * shares.log()).sum())

@@ -15,7 +15,8 @@ from kept.data.batch import IGNORE, Batch, Regions
 from kept.data.boxes import intersection_over_union
 from kept.objectives.base import OBJECTIVES, Context, Forward, Loss, Objective, Term, View, full_precision, nothing
 from kept.objectives.collectives import gather
-from kept.objectives.questions import entropy_of
+from kept.objectives.terms import class_term
+from kept.objectives.units import at_rate
 
 
 def mask_regions(batch: Batch, context: Context, rate: float, overlap: float) -> tuple[Regions, Tensor]:
@@ -26,9 +27,7 @@ def mask_regions(batch: Batch, context: Context, rate: float, overlap: float) ->
     """
     regions = batch.regions
     assert regions is not None
-    draw = context.noise.uniform(batch.keys, regions.mask.shape[1], "mask/region").masked_fill(~regions.mask, 2.0)
-    least = draw.amin(1, keepdim=True) if draw.shape[1] else draw
-    chosen = (draw < rate) | ((draw == least) & (least < 2.0))
+    chosen = at_rate(context.noise.uniform(batch.keys, regions.mask.shape[1], "mask/region"), regions.mask, rate)
     covered = torch.stack([intersection_over_union(one, one) > overlap for one in regions.boxes])
     beside = (covered & chosen[:, None, :]).any(2) & regions.mask & ~chosen
     return replace(regions, hidden=regions.hidden | chosen | beside), chosen
@@ -119,35 +118,25 @@ class MaskedObjectClassification(MaskedRegions):
         return self.view(masked, {"label": label, "attribute": attribute, **targets}, counts)
 
     def loss(self, view: View, forward: Forward) -> Loss:
-        label, attribute = view.targets["label"], view.targets["attribute"]
-        terms = {"moc": self._objects(view, forward, label)}
+        label = view.targets["label"]
+        if self.targets == "hard":
+            terms = {"moc": class_term(view, forward, "moc", self.weight, label)}
+        else:
+            terms = {"moc": self._divergence(view, forward, label != IGNORE)}
         if self.attributes:
-            wanted = attribute != IGNORE
-            total, baseline = nothing(forward.model), 0.0
-            if wanted.any():
-                states = forward(view).streams["regions"].states
-                each = states[:, :, None].expand(*attribute.shape, -1)[wanted]
-                with full_precision():
-                    logits = forward.model.heads["regions"](each, "attributes").float()
-                    total = F.cross_entropy(logits, attribute[wanted], reduction="sum")
-                baseline = entropy_of(attribute[wanted])
-            terms["moc-attributes"] = Term(total, view.counts["moc-attributes"], self.weight, baseline)
+            attribute = view.targets["attribute"]
+            terms["moc-attributes"] = class_term(view, forward, "moc-attributes", self.weight, attribute, "attributes")
         return terms
 
-    def _objects(self, view: View, forward: Forward, label: Tensor) -> Term:
-        wanted = label != IGNORE
+    def _divergence(self, view: View, forward: Forward, wanted: Tensor) -> Term:
         if not view.counts["moc"]:
             return Term(nothing(forward.model), 0, self.weight, 0.0)
-        states = forward(view).streams["regions"].states[wanted]
+        scores = view.targets["scores"][wanted].float()
+        scores = scores / scores.sum(-1, keepdim=True)
         with full_precision():
-            logits = forward.model.heads["regions"](states, "objects").float()
-            if self.targets == "hard":
-                total = F.cross_entropy(logits, label[wanted], reduction="sum")
-                return Term(total, view.counts["moc"], self.weight, entropy_of(label[wanted]))
-            scores = view.targets["scores"][wanted].float()
-            scores = scores / scores.sum(-1, keepdim=True)
+            logits = forward.model.heads["regions"](forward(view).streams["regions"].states[wanted], "objects").float()
             total = F.kl_div(logits.log_softmax(-1), scores, reduction="sum")
-            return Term(total, view.counts["moc"], self.weight, mean_divergence(scores))
+        return Term(total, view.counts["moc"], self.weight, mean_divergence(scores))
 
 
 def mean_divergence(scores: Tensor) -> float:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from kept.data.batch import IGNORE, Batch, Host
 from kept.data.naming import Named
-from kept.objectives.base import OBJECTIVES, Context, Forward, Loss, Objective, Term, View, full_precision, nothing
-from kept.objectives.language import piece_loss
-from kept.objectives.questions import entropy_of
-from kept.objectives.units import UNITS, corrupted, per_group, without_masked_entities
+from kept.objectives.base import OBJECTIVES, Context, Forward, Loss, Objective, View
+from kept.objectives.masking import covered
+from kept.objectives.terms import class_term, text_term
+from kept.objectives.units import UNITS, at_rate, corrupted, per_group, without_masked_entities
 
 
 def named_pieces(batch: Batch, wanted: Tensor) -> Tensor:
     """(B, L) bool: the pieces of the namings that `wanted` (B, N) marks."""
-    places = torch.arange(batch.text.ids.shape[1], device=batch.keys.device)
     if batch.regions is None:
         return torch.zeros_like(batch.text.mask)
-    naming = batch.regions.naming
-    inside = (places >= naming[..., 0, None]) & (places < naming[..., 1, None]) & wanted[..., None]
-    return inside.any(1) & batch.text.mask & ~batch.text.special
+    start, end = batch.regions.naming[..., 0], batch.regions.naming[..., 1]
+    return (
+        (covered(start, end, batch.text.ids.shape[1]) & wanted[..., None]).any(1)
+        & batch.text.mask
+        & ~batch.text.special
+    )
 
 
 class SceneGraphPrediction(Objective):
@@ -60,17 +60,11 @@ class SceneGraphPrediction(Objective):
         if batch.regions is None:
             return torch.zeros_like(batch.text.mask)
         of_kind = batch.regions.naming[..., 2] == self.kind
-        draw = context.noise.uniform(batch.keys, of_kind.shape[1], f"graph/{self.parts[0]}").masked_fill(~of_kind, 2.0)
-        least = draw.amin(1, keepdim=True) if draw.shape[1] else draw
-        return named_pieces(batch, (draw < self.rate) | ((draw == least) & (least < 2.0)))
+        draw = context.noise.uniform(batch.keys, of_kind.shape[1], f"graph/{self.parts[0]}")
+        return named_pieces(batch, at_rate(draw, of_kind, self.rate))
 
     def loss(self, view: View, forward: Forward) -> Loss:
-        part, pieces = self.parts[0], view.targets["pieces"]
-        total = nothing(forward.model)
-        if view.counts[part]:
-            wanted = pieces != IGNORE
-            total = piece_loss(forward, forward(view).streams["text"].states[wanted], pieces[wanted])
-        return {part: Term(total, view.counts[part], self.weight, math.log(forward.model.config.vocabulary))}
+        return {self.parts[0]: text_term(view, forward, self.parts[0], self.weight)}
 
 
 @OBJECTIVES.register("object-words")
@@ -149,21 +143,9 @@ class StructuralKnowledgeMasking(Objective):
         )
 
     def loss(self, view: View, forward: Forward) -> Loss:
-        model, pieces, label = forward.model, view.targets["pieces"], view.targets["label"]
-        words = things = nothing(model)
-        baseline = 0.0
-        if view.counts["structure"]:
-            wanted = pieces != IGNORE
-            words = piece_loss(forward, forward(view).streams["text"].states[wanted], pieces[wanted])
-        if view.counts["structure-regions"]:
-            there = label != IGNORE
-            with full_precision():
-                logits = model.heads["regions"](forward(view).streams["regions"].states[there], "objects").float()
-                things = F.cross_entropy(logits, label[there], reduction="sum")
-            baseline = entropy_of(label[there])
         return {
-            "structure": Term(words, view.counts["structure"], self.weight, math.log(model.config.vocabulary)),
-            "structure-regions": Term(things, view.counts["structure-regions"], self.weight, baseline),
+            "structure": text_term(view, forward, "structure", self.weight),
+            "structure-regions": class_term(view, forward, "structure-regions", self.weight, view.targets["label"]),
         }
 
 
@@ -184,7 +166,5 @@ def joined_to_anchor(batch: Batch, draw: Tensor) -> Tensor:
 def known_pieces(batch: Batch) -> Tensor:
     """(B, L) bool: pieces of mentions that the graph joins to another mention of their record."""
     mentions = batch.mentions
-    places = torch.arange(batch.text.ids.shape[1], device=batch.keys.device)
     near = mentions.mask & mentions.known & (mentions.host == Host.TEXT)
-    inside = (places >= mentions.start[..., None]) & (places < mentions.end[..., None])
-    return (inside & near[..., None]).any(1)
+    return (covered(mentions.start, mentions.end, batch.text.ids.shape[1]) & near[..., None]).any(1)

@@ -10,6 +10,7 @@ from torch import Tensor
 from kept.data.batch import IGNORE, Batch, Host, Text
 from kept.data.noise import Noise
 from kept.objectives.base import Context
+from kept.objectives.masking import covered
 from kept.objectives.spans import NO_SPAN, geometric_lengths, span_words
 from kg.registry import Registry
 
@@ -28,9 +29,7 @@ class Unit:
 
     def choose(self, batch: Batch, able: Tensor, rate: float, noise: Noise) -> Tensor:
         width = batch.text.ids.shape[1]
-        draw = per_group(self.groups(batch), noise.uniform(batch.keys, width, "mask/unit")).masked_fill(~able, 2.0)
-        least = draw.amin(1, keepdim=True) if width else draw
-        return (draw < rate) | ((draw == least) & (least < 2.0))
+        return at_rate(per_group(self.groups(batch), noise.uniform(batch.keys, width, "mask/unit")), able, rate)
 
     def groups(self, batch: Batch) -> Tensor:
         raise NotImplementedError
@@ -77,6 +76,17 @@ class Entities(Words):
         return groups
 
 
+def at_rate(draw: Tensor, able: Tensor, rate: float) -> Tensor:
+    """(B, N) bool: those of `able` whose uniform draw is below `rate`, and in each row at least the least draw.
+
+    >>> at_rate(torch.tensor([[0.9, 0.4, 0.6], [0.1, 0.2, 0.0]]), torch.tensor([[True] * 3, [False] * 3]), 0.3).tolist()
+    [[False, True, False], [False, False, False]]
+    """
+    draw = draw.masked_fill(~able, 2.0)
+    least = draw.amin(1, keepdim=True) if draw.shape[1] else draw
+    return (draw < rate) | ((draw == least) & (least < 2.0))
+
+
 def per_group(groups: Tensor, draw: Tensor) -> Tensor:
     """Give every piece the draw of its group's own number."""
     return draw.gather(1, groups)
@@ -98,8 +108,7 @@ def corrupted(text: Text, chosen: Tensor, kind: Tensor, context: Context, keys: 
 def without_masked_entities(batch: Batch, chosen: Tensor) -> Batch:
     """Mentions that a mask touches lose their entity, and so do other mentions of the same one."""
     mentions = batch.mentions
-    places = torch.arange(chosen.shape[1], device=chosen.device)
-    inside = (places >= mentions.start[..., None]) & (places < mentions.end[..., None])
+    inside = covered(mentions.start, mentions.end, chosen.shape[1])
     touched = (inside & chosen[:, None, :]).any(2) & mentions.mask & (mentions.host == Host.TEXT)
     same = mentions.entity[:, :, None] == mentions.entity[:, None, :]
     hidden = (same & touched[:, None, :]).any(2) & (mentions.host == Host.TEXT)

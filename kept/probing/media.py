@@ -175,7 +175,7 @@ def detection(
     found, truth = [], []
     for batch in batches(corpus):
         assert batch.regions is not None
-        read = replace(batch, regions=None, text=blank(batch.text, facts(tokenizer)))
+        read = replace(batch, regions=None, text=blank(batch.text, Context.of(tokenizer, NOISE)))
         logits, boxes, _ = model.heads["detection"](model.encode(read, knowledge=False).streams, ("image",))[-1]
         scores, labels = logits.softmax(-1)[..., :-1].max(-1)
         for row in range(len(batch)):
@@ -215,7 +215,9 @@ def captions(
     places = np.array(list(first.values()))
     for start in range(0, len(places), CHUNK):
         batch = hide_text_mentions(corpus.batch(places[start : start + CHUNK], NOISE))
-        written += write(model, replace(batch, text=blank(batch.text, facts(tokenizer))), tokenizer, how=how)
+        written += write(
+            model, replace(batch, text=blank(batch.text, Context.of(tokenizer, NOISE))), tokenizer, how=how
+        )
     references = [texts[image] for image in first]
     common = Counter(text for several in texts.values() for text in several).most_common(1)[0][0]
     rows = []
@@ -228,19 +230,6 @@ def captions(
                 Figure("captions", split, None, arm, arm, metric, float(each.mean()), low, high, len(given), (0,))
             )
     return rows, dict(zip(first, written, strict=True))
-
-
-def facts(tokenizer: PreTrainedTokenizerFast) -> Context:
-    """What objectives know of a tokenizer, without a corpus."""
-    return Context(
-        noise=NOISE,
-        mask_id=int(tokenizer.mask_token_id),
-        end_id=int(tokenizer.sep_token_id),
-        first_piece=max(tokenizer.all_special_ids) + 1,
-        vocabulary=len(tokenizer),
-        slots=1,
-        start_id=int(tokenizer.cls_token_id),
-    )
 
 
 TASKS: Mapping[str, str] = {

@@ -145,19 +145,8 @@ class Run:
 
     def context(self, noise: Noise, corpus: TokenizedRecords) -> Context:
         """What objectives may know about the tokenizer and the corpus."""
-        tokenizer = self.tokenizer
-        specials = max(tokenizer.all_special_ids)
-        return Context(
-            noise=noise,
-            mask_id=int(tokenizer.mask_token_id),
-            end_id=int(tokenizer.sep_token_id),
-            first_piece=specials + 1,
-            vocabulary=len(tokenizer),
-            slots=self.model.config.slots,
-            corpus=corpus,
-            start_id=int(tokenizer.cls_token_id),
-            reads=frozenset(self.model.towers),
-        )
+        slots, reads = self.model.config.slots, frozenset(self.model.towers)
+        return Context.of(self.tokenizer, noise, slots=slots, corpus=corpus, reads=reads)
 
     def train(
         self,

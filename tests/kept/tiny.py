@@ -179,17 +179,7 @@ def heads(objectives: Iterable[Objective]) -> dict[str, Mapping[str, Any]]:
 
 def context(noise: Noise, corpus: TokenizedRecords) -> Context:
     """What objectives may know."""
-    pieces = tokenizer()
-    return Context(
-        noise=noise,
-        mask_id=int(pieces.mask_token_id),
-        end_id=int(pieces.sep_token_id),
-        first_piece=max(pieces.all_special_ids) + 1,
-        vocabulary=len(pieces),
-        slots=KeptConfig().slots,
-        corpus=corpus,
-        start_id=int(pieces.cls_token_id),
-    )
+    return Context.of(tokenizer(), noise, slots=KeptConfig().slots, corpus=corpus)
 
 
 def rows(*numbers: int) -> np.ndarray:

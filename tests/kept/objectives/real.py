@@ -79,12 +79,9 @@ def train_on(real: RealRecords, objective: Objective) -> dict[str, Learned]:
     )
     model = KeptModel(config).reset(0)
     model.set_knowledge(real.vectors)
-    pieces = real.tokenizer
 
     def context(noise: Noise, corpus: TokenizedRecords) -> Context:
-        specials = max(pieces.all_special_ids)
-        mask, end = int(pieces.mask_token_id), int(pieces.sep_token_id)
-        return Context(noise, mask, end, specials + 1, len(pieces), config.slots, corpus)
+        return Context.of(real.tokenizer, noise, slots=config.slots, corpus=corpus)
 
     settings = Settings(
         steps=STEPS, batch={"records": 64}, rates={"default": 2e-3, "towers.text.pieces": 3e-2}, log_every=1

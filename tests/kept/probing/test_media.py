@@ -13,7 +13,7 @@ from kept.data.noise import Noise
 from kept.data.record import Grounding, Record
 from kept.modeling.model import KeptModel
 from kept.modeling.writing import write
-from kept.objectives import OBJECTIVES, Forward
+from kept.objectives import OBJECTIVES, Context, Forward
 from kept.objectives.generation import blank
 from kept.objectives.masking import hide_text_mentions
 from kept.probing import media
@@ -102,7 +102,7 @@ def test_captions_learned_by_heart_are_written(decoder: str, how: str) -> None:
 
 def test_sampled_captions_belong_to_their_records() -> None:
     model, corpus, plain = tiny.model(), tiny.corpus(FULL), tiny.tokenizer()
-    context = media.facts(plain)
+    context = Context.of(plain, media.NOISE)
 
     def sampled(rows: list[int], seed: int) -> list[str]:
         batch = hide_text_mentions(corpus.batch(np.array(rows), tiny.NOISE))

@@ -17,14 +17,20 @@ Findings = list[dict[str, torch.Tensor]]
 
 
 @pytest.fixture(scope="module")
-def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    """What each of two processes found."""
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which two processes left what they found."""
     folder = tmp_path_factory.mktemp("processes")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torch.multiprocessing.spawn(workers.work, args=(port, str(folder)), nprocs=workers.RANKS)
-    return [load_file(Path(folder) / f"{rank}.safetensors") for rank in range(workers.RANKS)]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def findings(worked: Path) -> Findings:
+    """What each of two processes found."""
+    return [load_file(worked / f"{rank}.safetensors") for rank in range(workers.RANKS)]
 
 
 def part(findings: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
@@ -62,9 +68,18 @@ def test_steps_of_two_processes_are_those_of_one(name: str, objectives: tuple[st
     one, two = (part(found, name) for found in findings)
     assert_equal(one, two)
     alone = workers.train(3 * workers.RANKS, objectives)
-    for weights in (one, alone):
+    assert_same_weights(one, alone)
+
+
+def test_a_checkpoint_of_two_processes_is_gone_on_with_by_one(worked: Path) -> None:
+    assert (worked / "begun" / "checkpoint").is_dir()
+    assert_same_weights(workers.end(worked / "begun"), workers.end(None))
+
+
+def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    for weights in (one, other):
         for key, value in weights.items():
             if key.endswith("key_value.bias"):
                 # A shift of all keys has no influence, so that this half follows nothing but rounding.
                 value[: len(value) // 2] = 0
-    assert_close(one, alone)
+    assert_close(one, other)

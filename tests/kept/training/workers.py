@@ -68,6 +68,22 @@ def train(batch: int, objectives: tuple[str, ...]) -> dict[str, torch.Tensor]:
     }
 
 
+def begin(folder: Path) -> None:
+    """Half of a training, and its checkpoint."""
+    given = trainer(USUAL, corpus=tiny.corpus(RECORDS), batch=3, steps=6, folder=folder)
+    given.model.train()
+    for _ in range(3):
+        given.train_step()
+    given.save()
+
+
+def end(folder: Path | None) -> dict[str, torch.Tensor]:
+    """The rest of it by one process with batches of twice the size, or all of it where there is no folder."""
+    given = trainer(USUAL, corpus=tiny.corpus(RECORDS), batch=3 * RANKS, steps=6, folder=folder)
+    given.run()
+    return weights(given.model)
+
+
 def work(rank: int, port: int, folder: str) -> None:
     """One process of two: gather, contrast, train; its findings go to a file."""
     torch.set_num_threads(1)
@@ -81,6 +97,7 @@ def work(rank: int, port: int, folder: str) -> None:
     findings |= {f"lonely.{name}": value for name, value in contrast(WITHOUT_PICTURES[rank]).items()}
     for name, objectives in (("usual", USUAL), ("others", OTHERS)):
         findings |= {f"{name}.{key}": value for key, value in train(3, objectives).items()}
+    begin(Path(folder) / "begun")
     save_file(
         {name: value.clone().contiguous() for name, value in findings.items()}, Path(folder) / f"{rank}.safetensors"
     )

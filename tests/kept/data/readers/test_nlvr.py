@@ -124,3 +124,12 @@ def test_the_order_of_real_pictures_is_told(real_data: Callable[[str], Path]) ->
             assert tuple(reader.order(reader.root / record.image, dealt)) == (1, 2, 0)
             seen += 1
     assert seen > 20
+
+
+def test_files_in_hidden_folders_are_no_data(tmp_path: Path) -> None:
+    """Caches of decoded pictures lie there."""
+    (tmp_path / ".pixels-24").mkdir()
+    (tmp_path / ".pixels-24" / "pictures.json").write_text("{\n}")
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "dev.json").write_text("")
+    assert list(NLVR(paths=(str(tmp_path),)).records()) == []

@@ -14,9 +14,12 @@ from pathlib import Path
 from kept.data.readers.nlvr import COLOURS, HEIGHT, NLVR, STEP, WIDTH, feature_of, moved
 from kept.data.record import Record, Region, write_records
 from kg.errors import InputError
+from pipelines.bench.nlvr_statements import statements
 
 COPIES = 12
 """Of each NLVR example that is trained on, the first as it is."""
+STATEMENTS = 3
+"""Simple statements about each guise of a scene, to learn words from before sentences."""
 ORDERS = tuple(permutations(range(3)))
 NAMES = tuple(COLOURS.values())
 COLOUR_WORD = re.compile(rf"\b({'|'.join(NAMES)})\b", re.IGNORECASE)
@@ -65,6 +68,8 @@ def questions(root: Path, part: str) -> Iterator[Record]:
 def nlvr(data: Path | None, work: Path) -> Made:
     """Train on test + hidden (train.json is not part of what may be had), each example in `COPIES` guises; test on dev.
 
+    Beside `train` lies `statements`: simple statements about the same scenes.
+
     Raises:
         InputError: when the folder does not hold the three parts.
     """
@@ -79,6 +84,8 @@ def nlvr(data: Path | None, work: Path) -> Made:
         yield from NLVR(paths=paths, pictures=str(root), permutations=1, features=True).records()
 
     write_records(work / "train", (guise for record in read("test", "hidden") for guise in guises(record)))
+    scenes = (guise for record in read("test", "hidden") for guise in guises(record))
+    write_records(work / "statements", (made for scene in scenes for made in statements(scene, STATEMENTS)))
     write_records(work / "test", read("dev"))
     return work / "train", work / "test", root
 

@@ -10,12 +10,19 @@ import typer
 
 from pipelines.options import Json, Quiet, command, say
 
+MASK = "[MASK]"
+
 
 @command
 def ask(
     model: Annotated[Path, typer.Argument(help="The folder of a saved model.", show_default=False)],
     question: Annotated[
-        str, typer.Argument(help='A sentence with one [MASK]: "The capital of France is [MASK]."', show_default=False)
+        str,
+        typer.Argument(
+            help='A sentence with one [MASK]: "The capital of France is [MASK]."; of a model with a list of answers, '
+            "a question.",
+            show_default=False,
+        ),
     ],
     image: Annotated[
         Path | None, typer.Option("--image", metavar="FILE", help="A picture for the question.", show_default=False)
@@ -39,6 +46,8 @@ def ask(
 
     if not (model / "config.json").is_file():
         raise InputError(f"{model}: no model here (no config.json)")
+    if MASK not in question and chooses(model):
+        return choice(model, question, image, top, as_json)
     place = find_graph(model) if graph is None else graph
     scorer = ModelScorer.load(model, KnowledgeGraph.open(place))
     check_same_entities(scorer)
@@ -52,6 +61,28 @@ def ask(
     if vectors is not None and vectors.graph != scorer.graph.hash:
         say(f"the model's vectors were fitted to another state of the graph than {place}")
     return {"model": str(model), "graph": str(place), **told}
+
+
+def chooses(model: Path) -> bool:
+    """Whether a model answers from a closed list."""
+    from kg.storage import read_json
+
+    config = read_json(model / "config.json")
+    return isinstance(config, dict) and "answers" in (config.get("head_options") or {})
+
+
+def choice(model: Path, question: str, image: Path | None, top: int, as_json: bool) -> dict[str, Any]:
+    """The likeliest answers of the model's list."""
+    from kept.data.tokenizer import load_tokenizer
+    from kept.modeling.model import KeptModel
+    from kept.probing.looking import choose
+
+    found = choose(KeptModel.load(model), load_tokenizer(model), question, image, top)
+    if not as_json:
+        for name, probability in found:
+            print(f"{probability:6.3f}  {name}")
+    answers = [{"label": name, "probability": probability} for name, probability in found]
+    return {"model": str(model), "question": question, "answers": answers}
 
 
 def show_answers(told: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import typer
 from pipelines.ask import ask
 from pipelines.bench import app as bench_app
 from pipelines.build_kg import build_kg
+from pipelines.caption import caption
 from pipelines.compare import compare
 from pipelines.demo import demo
 from pipelines.embed import embed
@@ -50,6 +51,7 @@ app.command("records")(records)
 app.command("scenes")(scenes)
 app.command("pretrain")(pretrain)
 app.command("ask")(ask)
+app.command("caption")(caption)
 app.command("probe")(probe)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)

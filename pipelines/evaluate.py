@@ -83,7 +83,7 @@ def evaluated(
         elif name == "detection":
             rows += media.detection(model, corpus, tokenizer, split)
         else:
-            rows += {"retrieval": media.retrieval, "alignment": media.alignment}[name](model, corpus, split)
+            rows += {"retrieval": media.retrieval, "alignment": media.alignment}[name](model, corpus, records, split)
     return rows
 
 

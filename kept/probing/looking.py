@@ -19,7 +19,7 @@ from kept.modeling.model import KeptModel
 from kept.modeling.writing import How, write
 from kept.objectives.base import Context
 from kept.objectives.generation import blank
-from kept.probing.media import NOISE
+from kept.probing.media.corpora import NOISE
 from kg.errors import InputError
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from kept.objectives import OBJECTIVES, Context, Forward
 from kept.objectives.generation import blank
 from kept.objectives.masking import hide_text_mentions
 from kept.probing import media
+from kept.probing.rows import Figure
 from kg.errors import InputError
 from tests.kept import tiny
 
@@ -39,7 +40,7 @@ def trained(*names: str, steps: int = 150, **options: object) -> KeptModel:
     return model.eval()
 
 
-def value(rows: list[media.Figure], arm: str, metric: str, relation: str | None = None) -> float:
+def value(rows: list[Figure], arm: str, metric: str, relation: str | None = None) -> float:
     (found,) = [row for row in rows if (row.arm, row.metric, row.relation) == (arm, metric, relation)]
     return found.value
 
@@ -57,7 +58,7 @@ def test_answers_are_those_of_the_head_beside_their_floors() -> None:
 
 
 def test_what_was_learned_by_heart_is_retrieved() -> None:
-    rows = media.retrieval(trained("itc"), tiny.corpus(FULL), "four")
+    rows = media.retrieval(trained("itc"), tiny.corpus(FULL), FULL, "four")
     assert value(rows, "texts", "recall@1") == value(rows, "pictures", "recall@1") == 1.0
     assert value(rows, "chance", "recall@1") == pytest.approx(0.25)
 
@@ -73,11 +74,11 @@ def test_alignment_counts_the_region_that_most_of_a_name_goes_to(monkeypatch: py
         moved[..., 1] = 1.0
         return moved
 
-    monkeypatch.setattr(media, "align", plan)
-    rows = media.alignment(tiny.model(), corpus, "one")
+    monkeypatch.setattr("kept.probing.media.pairs.align", plan)
+    rows = media.alignment(tiny.model(), corpus, [record], "one")
     assert value(rows, "model", "accuracy") == value(rows, "chance", "accuracy") == 0.5
     with pytest.raises(InputError, match="no record says which region"):
-        media.alignment(tiny.model(), tiny.corpus(FULL), "four")
+        media.alignment(tiny.model(), tiny.corpus(FULL), FULL, "four")
 
 
 def test_objects_learned_by_heart_are_found() -> None:
@@ -102,7 +103,7 @@ def test_captions_learned_by_heart_are_written(decoder: str, how: str) -> None:
 
 def test_sampled_captions_belong_to_their_records() -> None:
     model, corpus, plain = tiny.model(), tiny.corpus(FULL), tiny.tokenizer()
-    context = Context.of(plain, media.NOISE)
+    context = Context.of(plain, tiny.NOISE)
 
     def sampled(rows: list[int], seed: int) -> list[str]:
         batch = hide_text_mentions(corpus.batch(np.array(rows), tiny.NOISE))
@@ -121,3 +122,51 @@ def test_a_corpus_is_read_as_the_model_reads_it(tmp_path: Path) -> None:
     without = tiny.model(image=False, knowledge=False, regions=None)
     corpus = media.read_corpus(without, FULL, tiny.tokenizer(), None)
     assert corpus.regions is None and corpus.pictures is None
+
+
+def test_words_that_name_several_regions_are_right_with_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = (Grounding(0, 3, 0), Grounding(0, 3, 1))
+    record = replace(FULL[0], grounding=twice)
+    rows = media.alignment(tiny.model(), tiny.corpus([record]), [record], "one")
+    assert value(rows, "model", "accuracy") == value(rows, "chance", "accuracy") == 1.0
+    untrained = tiny.model()
+    rows = media.alignment(untrained, tiny.corpus([record]), [record], "one")
+    assert value(rows, "untrained", "accuracy") == value(rows, "model", "accuracy")
+
+
+def test_a_picture_with_two_texts_is_one_candidate() -> None:
+    model = trained("itc")
+    again = replace(FULL[0], id="again", text="Something else altogether.", mentions=(), tail=None)
+    records = [*FULL, again]
+    rows = media.retrieval(model, tiny.corpus(records), records, "five")
+    by_text = [row for row in rows if row.arm == "pictures" and row.metric == "recall@1"]
+    assert [row.n for row in by_text] == [5]
+    assert [row.n for row in rows if row.arm == "texts" and row.metric == "recall@1"] == [4]
+    assert value(rows, "texts", "recall@1") == 1.0
+    assert value(rows, "pictures", "recall@5") == 1.0, "there are but four"
+    # The picture with two texts has 3 wrong ones, each other 4.
+    assert value(rows, "chance", "recall@1") == pytest.approx((1 / 4 + 3 / 5) / 4)
+
+
+def test_pictures_are_what_is_resampled() -> None:
+    values = np.array([0.0, 1.0] * 50)
+    assert media.interval(values, ["one"] * 100) == (0.5, 0.5)
+    low, high = media.interval(np.repeat([0.0, 1.0], 50), [*["a"] * 50, *["b"] * 50])
+    assert (low, high) == (0.0, 1.0)
+    alone = media.interval(values, range(100))
+    assert alone == pytest.approx((0.4, 0.6), abs=0.02)
+
+
+def test_what_cannot_be_measured_is_said_in_one_line() -> None:
+    silent = [replace(record, answer=None) for record in FULL]
+    model = tiny.model(heads={"answers": {}})
+    with pytest.raises(InputError, match="no record has an answer"):
+        media.answers(model, tiny.corpus(silent), silent, "four")
+    text = tiny.model(image=False, knowledge=False)
+    with pytest.raises(InputError, match="reads no pictures"):
+        media.retrieval(text, tiny.corpus(FULL), FULL, "four")
+    with pytest.raises(InputError, match="reads no regions"):
+        media.alignment(text, tiny.corpus(FULL), FULL, "four")
+    bare = [replace(record, image=None) for record in FULL]
+    with pytest.raises(InputError, match="no record has a picture and a text"):
+        media.captions(tiny.model(), tiny.corpus(bare), bare, tiny.tokenizer(), "four")

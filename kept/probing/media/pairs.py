@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ import torch
 from kept.data.batch import IGNORE
 from kept.data.record import Record
 from kept.data.tokenized import TokenizedRecords
+from kept.modeling.config import KeptConfig
 from kept.modeling.model import KeptModel
 from kept.objectives.alignment import align
 from kept.objectives.base import Context, Forward
@@ -35,7 +37,11 @@ def retrieval(model: KeptModel, corpus: TokenizedRecords, records: Sequence[Reco
     """
     if not hasattr(model, "contrast"):
         raise InputError("this model reads no pictures, so there is nothing to retrieve")
-    objective, image, text, codes, places = ImageTextContrast(), [], [], [], []
+    objective = ImageTextContrast()
+    image: list[torch.Tensor] = []
+    text: list[torch.Tensor] = []
+    codes: list[torch.Tensor] = []
+    places: list[int] = []
     # Of a tokenizer the contrast needs to know nothing.
     reads = Context(NOISE, 0, 0, 0, 0, 1, reads=frozenset(model.towers))
     for batch in batches(corpus):
@@ -58,16 +64,14 @@ def retrieval(model: KeptModel, corpus: TokenizedRecords, records: Sequence[Reco
     similarity = (torch.cat(image)[torch.from_numpy(first)] @ torch.cat(text).T).numpy()
     rows = []
     for arm, table, right, of in (
-        ("texts", similarity, positive, np.array(groups)[first]),
+        ("texts", similarity, positive, [groups[place] for place in first]),
         ("pictures", similarity.T, positive.T, groups),
     ):
         better, ties = best_positive(table, right)
         rows += [figure("retrieval", split, arm, f"recall@{k}", hits(better, ties, k), of) for k in RECALLED]
     chance = float((1 / (1 + (~positive).sum(axis=1))).mean())
-    return [
-        *rows,
-        Figure("retrieval", split, None, "chance", "chance", "recall@1", chance, None, None, len(first), (0,)),
-    ]
+    rows.append(Figure("retrieval", split, None, "chance", "chance", "recall@1", chance, None, None, len(first), (0,)))
+    return rows
 
 
 @torch.no_grad()
@@ -79,7 +83,8 @@ def alignment(model: KeptModel, corpus: TokenizedRecords, records: Sequence[Reco
     """
     if "regions" not in model.towers:
         raise InputError("this model reads no regions, so its words cannot be aligned with any")
-    before = KeptModel(model.config).reset(int(model.config.seed)).eval()
+    config = cast("KeptConfig", model.config)
+    before = KeptModel(config).reset(config.seed).eval()
     right: dict[str, list[float]] = {"model": [], "untrained": [], "chance": []}
     groups: list[str] = []
     for batch in batches(corpus):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from kept.modeling.layers import AttentionStep, FeedForwardStep
 from kept.modeling.streams import Stream, Streams, joined
+from kg.errors import InputError
 from kg.registry import Registry
 
 if TYPE_CHECKING:
@@ -158,23 +160,34 @@ class PixelHead(Head):
 
 @HEADS.register("detection")
 class DetectionHead(Head):
-    """Objects as a set: learned queries read the picture's final states, each says a class, a box and an attribute.
+    """Objects as a set: each candidate says a class, a box and an attribute.
 
-    Each of `layers` lets the queries read each other and then the picture; the attribute is read from the query's state
-    and the class that it finds likeliest.
+    Candidates are learned queries, which read the picture's final states, or the patches themselves, each of which
+    looks for objects about its own middle: b = sigmoid(MLP(h) + logit(middle and size of the patch)). Each of `layers`
+    lets the candidates read each other and then the picture, and is read anew; patches may do without. The attribute
+    is read from the candidate's state and the class that it finds likeliest.
 
     Args:
-        queries: the most objects that can be found.
+        queries: the most objects that can be found; as many as there are patches where they are the candidates.
         layers: decoder layers.
+        of: "queries" or "patches".
 
-    Source: Carion et al. 2020, DETR, section 3.2; attributes: Xu et al. 2021, E2E-VLP, section 3.3, with the class
-    embedding of Anderson et al. 2018, "Bottom-Up and Top-Down Attention", section 3.1.
+    Source: Carion et al. 2020, DETR, section 3.2; patches: Minderer et al. 2022, OWL-ViT, section 3.1; attributes: Xu
+    et al. 2021, E2E-VLP, section 3.3, with the class embedding of Anderson et al. 2018, "Bottom-Up and Top-Down
+    Attention", section 3.1.
+
+    Raises:
+        InputError: for queries without a layer, and for pictures that are no square of `queries` patches.
     """
 
-    def __init__(self, config: KeptConfig, queries: int = 20, layers: int = 2) -> None:
+    def __init__(
+        self, config: KeptConfig, queries: int = 20, layers: int = 2, of: Literal["queries", "patches"] = "queries"
+    ) -> None:
         super().__init__(config)
         width, self.classes = config.width, max(1, self.count(config, "objects"))
-        self.queries = nn.Embedding(queries, width)
+        if of == "queries" and not layers:
+            raise InputError("detection.layers: queries that read nothing find nothing; at least 1")
+        self.candidates, self.queries = queries, nn.Embedding(queries, width) if of == "queries" else None
         self.selves = nn.ModuleList(AttentionStep(width, config.heads, config.dropout) for _ in range(layers))
         self.crosses = nn.ModuleList(AttentionStep(width, config.heads, config.dropout) for _ in range(layers))
         self.feed_forwards = nn.ModuleList(FeedForwardStep(width, config.hidden, config.dropout) for _ in range(layers))
@@ -190,19 +203,38 @@ class DetectionHead(Head):
         """For each layer (B, Q, C + 1) class logits, (B, Q, 4) boxes (centre, size) and (B, Q, A) attribute logits."""
         seen = torch.cat([streams[name].mask for name in names], dim=1)[:, None, None, :]
         memory = joined(streams, names)
-        states = self.queries.weight.expand(len(memory), -1, -1)
-        everyone = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=memory.device)
-        found = []
+        if self.queries is not None:
+            states, middles = self.queries.weight.expand(len(memory), -1, -1), None
+            everyone = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=memory.device)
+        else:
+            states, middles = self.patches(streams["image"])
+            everyone = streams["image"].mask[:, None, None, -self.candidates :]
+        found = [] if len(self.selves) else [self._read(self.norm(states), middles)]
         for own, cross, feed_forward in zip(self.selves, self.crosses, self.feed_forwards, strict=True):
             states = feed_forward(cross(own(states, states, everyone), memory, seen))
-            found.append(self._read(self.norm(states)))
+            found.append(self._read(self.norm(states), middles))
         return found
 
-    def _read(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits = self.classify(states)
+    def patches(self, image: Stream) -> tuple[Tensor, Tensor]:
+        """(B, Q, D) states of the patches without a summary before them, and (Q, 4) logits of their boxes."""
+        side = math.isqrt(self.candidates)
+        if side**2 != self.candidates or image.length - self.candidates not in (0, 1):
+            raise InputError(
+                f"detection.queries: {self.candidates}; with of: patches the number of patches of a square picture "
+                f"(this model's has {image.length} with its summary)"
+            )
+        middle = (torch.arange(side, device=image.states.device) + 0.5) / side
+        down, right = torch.meshgrid(middle, middle, indexing="ij")
+        # A little less than a patch's side, since the logit of 1, one patch that is all, is no number.
+        size = torch.full_like(down, 1 / (side + 1))
+        boxes = torch.stack([right, down, size, size], dim=-1).flatten(0, 1)
+        return image.states[:, -self.candidates :], boxes.logit()
+
+    def _read(self, states: Tensor, middles: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        logits, box = self.classify(states), self.box(states)
         likeliest = self.class_table(logits[..., :-1].argmax(-1))
         attributes = self.attribute(torch.cat([states, likeliest], dim=-1))
-        return logits, self.box(states).sigmoid(), attributes
+        return logits, (box if middles is None else box + middles).sigmoid(), attributes
 
 
 @HEADS.register("writer")

@@ -51,6 +51,14 @@ def stacked(parts: Sequence[Tensor], dim: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """Every stream sees itself alone: what each says before any has met another."""
+
+    def between(self, query: str, key: str, lengths: Lengths) -> Tensor | None:
+        return None if query == key else torch.zeros(1, 1, 1, 1, dtype=torch.bool)
+
+
+@dataclass(frozen=True, slots=True)
 class Writing:
     """What is written sees all that is read and what was written before; nobody sees what is written.
 

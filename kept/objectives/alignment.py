@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kept.data.batch import Batch
+from kept.modeling.rules import Apart
 from kept.modeling.streams import Stream, Streams
 from kept.objectives.base import (
     OBJECTIVES,
@@ -35,11 +36,16 @@ class WordRegionAlignment(Objective):
     that says something else, repels (s = -1) or is left out. Specials take no part. Without regions the patches of the
     picture are aligned. No baseline: distances have no best constant.
 
+    In a stack where words and regions see each other, right and wrong pairs can be told apart without any word finding
+    its region; with `apart` neither sees the other, so that only their own contents can be near.
+
     Args:
+        apart: words and regions are encoded each for themselves.
         negatives: "repel" as in UNITER's code, or "ignore" as in its paper.
         beta, steps: of the transport.
 
-    Source: Chen et al. 2020, UNITER, section 3.2 (WRA); Xie et al. 2019, IPOT.
+    Source: Chen et al. 2020, UNITER, section 3.2 (WRA); Xie et al. 2019, IPOT; apart: Yao et al. 2022, FILIP, section
+    3.1 (words and patches compared before they meet).
     """
 
     needs = frozenset({"text", "pictures"})
@@ -51,9 +57,11 @@ class WordRegionAlignment(Objective):
         negatives: Literal["repel", "ignore"] = "repel",
         beta: float = 0.5,
         steps: int = 50,
+        apart: bool = False,
     ) -> None:
         super().__init__()
         self.weight, self.negatives, self.beta, self.steps = weight, negatives, beta, steps
+        self.rule = Apart() if apart else None
 
     def prepare(self, batch: Batch, context: Context) -> View:
         rows = pictured(batch, context)
@@ -68,11 +76,12 @@ class WordRegionAlignment(Objective):
             shown = with_texts(shown.take(pictures), texts, context)
             sign = torch.cat([sign, -torch.ones(len(found), device=rows.device)])
         return View(
-            name=("aligned", self.negatives),
+            name=("aligned", self.negatives, self.rule),
             batch=shown,
             targets={"sign": sign},
             counts={"wra": len(rows)},
             knowledge=False,
+            rule=self.rule,
         )
 
     def loss(self, view: View, forward: Forward) -> Loss:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from kept.objectives.generation import blank
 
 @OBJECTIVES.register("detection")
 class ObjectDetection(Objective):
-    """Every query answers for one object or for none: class, box and attribute, after the best assignment.
+    """Every candidate answers for one object or for none: class, box and attribute, after the best assignment.
 
     Terms, each summed over all decoder layers, which are matched anew: "detection-class" (weighted cross-entropy, no
     object at weight `no_object`, over the sum of weights), "detection-box" (5 L1 + 2 (1 - GIoU), over the number of
@@ -27,8 +27,8 @@ class ObjectDetection(Objective):
     regions. No baselines: the assignment leaves no closed form for a constant.
 
     Args:
-        queries, layers: of the head.
-        no_object: the weight of queries that answer for nothing.
+        queries, layers, of: of the head, `kept.modeling.heads.DetectionHead`.
+        no_object: the weight of candidates that answer for nothing.
 
     Source: Carion et al. 2020, DETR, section 3.1; attributes: Xu et al. 2021, E2E-VLP, section 3.3.
     """
@@ -36,12 +36,19 @@ class ObjectDetection(Objective):
     needs = frozenset({"image", "image-regions"})
     parts = ("detection-class", "detection-box", "detection-attributes")
 
-    def __init__(self, weight: float = 1.0, queries: int = 20, layers: int = 2, no_object: float = 0.1) -> None:
+    def __init__(
+        self,
+        weight: float = 1.0,
+        queries: int = 20,
+        layers: int = 2,
+        no_object: float = 0.1,
+        of: Literal["queries", "patches"] = "queries",
+    ) -> None:
         super().__init__()
-        self.weight, self.queries, self.layers, self.no_object = weight, queries, layers, no_object
+        self.weight, self.queries, self.layers, self.no_object, self.of = weight, queries, layers, no_object, of
 
     def heads(self) -> Mapping[str, Mapping[str, Any]]:
-        return {"detection": {"queries": self.queries, "layers": self.layers}}
+        return {"detection": {"queries": self.queries, "layers": self.layers, "of": self.of}}
 
     def prepare(self, batch: Batch, context: Context) -> View:
         if batch.image is None or batch.regions is None:

@@ -14,6 +14,7 @@ from kept.data.record import Record
 from kept.data.tokenized import TokenizedRecords
 from kept.modeling.config import KeptConfig
 from kept.modeling.model import KeptModel
+from kept.modeling.rules import Apart, Rule
 from kept.objectives.alignment import align
 from kept.objectives.base import Context, Forward
 from kept.objectives.contrast import ImageTextContrast
@@ -78,26 +79,36 @@ def retrieval(model: KeptModel, corpus: TokenizedRecords, records: Sequence[Reco
 def alignment(model: KeptModel, corpus: TokenizedRecords, records: Sequence[Record], split: str) -> list[Figure]:
     """How often most of a name's mass is carried to a region that it names, beside one region at random.
 
-    Words that name several regions are right with any of them. The arm "untrained" is the same model with the weights
-    that its seed draws.
+    Words that name several regions are right with any of them. Arms: "model", words and regions in one stack; "apart",
+    neither having seen the other; "untrained" and "untrained, apart", the same with the weights that the model's seed
+    draws; "chance".
     """
     if "regions" not in model.towers:
         raise InputError("this model reads no regions, so its words cannot be aligned with any")
     config = cast("KeptConfig", model.config)
     before = KeptModel(config).reset(config.seed).eval()
-    right: dict[str, list[float]] = {"model": [], "untrained": [], "chance": []}
+    ways: dict[str, tuple[KeptModel, Rule | None]] = {
+        "model": (model, None),
+        "apart": (model, Apart()),
+        "untrained": (before, None),
+        "untrained, apart": (before, Apart()),
+    }
+    right: dict[str, list[float]] = {arm: [] for arm in (*ways, "chance")}
     groups: list[str] = []
     for batch in batches(corpus):
         if batch.regions is None:
             continue
-        plans = [align(each.encode(batch, knowledge=False).streams, batch) for each in (model, before)]
+        plans = {
+            arm: align(each.encode(batch, knowledge=False, rule=rule).streams, batch)
+            for arm, (each, rule) in ways.items()
+        }
         for row, each in enumerate(batch.regions.grounding.tolist()):
             named: dict[tuple[int, int], set[int]] = defaultdict(set)
             for start, end, region in each:
                 if region != IGNORE:
                     named[start, end].add(region)
             for (start, end), regions in named.items():
-                for arm, plan in zip(("model", "untrained"), plans, strict=True):
+                for arm, plan in plans.items():
                     right[arm].append(float(int(plan[row, start:end].sum(0).argmax()) in regions))
                 right["chance"].append(len(regions) / int(batch.regions.mask[row].sum()))
                 record = records[int(batch.rows[row])]

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from kept.modeling.heads import HEADS
 from kept.modeling.streams import Stream
+from kg.errors import InputError
 from tests.kept import tiny
-from tests.kept.modeling.contract import WIDTH, HeadContract, random
+from tests.kept.modeling.contract import WIDTH, HeadContract, fresh, random
 
 STATES = random(4, WIDTH, seed=11)
 PATCHES = random(4, 4, WIDTH, seed=12)
@@ -104,6 +106,49 @@ class TestDetectionHead(HeadContract):
         for one, two in zip(head({"image": stream(rows)}, ("image",)), head({"image": noisy}, ("image",)), strict=True):
             for found, expected in zip(one, two, strict=True):
                 torch.testing.assert_close(found, expected)
+
+
+class TestDetectionByPatches(TestDetectionHead):
+    member = "detection"
+    options: ClassVar = {"queries": 4, "layers": 1, "of": "patches"}
+
+    def head(self, **options: Any) -> Any:
+        return fresh(HEADS["detection"](self.config(), **{**self.options, **options}))
+
+    def test_every_layer_says_classes_boxes_and_attributes(self) -> None:
+        assert [found.shape[:2] for found in self.outputs(self.make(), torch.arange(2))] == [(2, 4)] * 3
+
+    def test_what_is_masked_is_not_read(self) -> None:
+        head = self.make()
+        noisy = Stream.full(torch.where(MASK[..., None], PATCHES, 9.0), "image", MASK)
+        one, two = (head({"image": each}, ("image",))[0] for each in (stream(torch.arange(4)), noisy))
+        for found, expected in zip(one, two, strict=True):
+            torch.testing.assert_close(found[MASK], expected[MASK])
+
+    def test_each_patch_looks_about_its_own_middle(self) -> None:
+        head = self.head(layers=0)
+        for weight in head.box.parameters():
+            torch.nn.init.zeros_(weight)
+        [(_, boxes, _)] = head({"image": stream(torch.arange(1))}, ("image",))
+        expected = [[x, y, 1 / 3, 1 / 3] for y in (0.25, 0.75) for x in (0.25, 0.75)]
+        torch.testing.assert_close(boxes[0], torch.tensor(expected))
+
+    def test_a_summary_before_the_patches_is_no_candidate(self) -> None:
+        head = self.head(layers=0)
+        both = Stream.full(torch.cat([torch.ones(4, 1, WIDTH), PATCHES], dim=1), "image")
+        [(one, _, _)], [(two, _, _)] = (
+            head({"image": each}, ("image",)) for each in (both, Stream.full(PATCHES, "image"))
+        )
+        torch.testing.assert_close(one, two)
+
+    @pytest.mark.parametrize("queries", [3, 9, 5])
+    def test_other_numbers_are_refused(self, queries: int) -> None:
+        with pytest.raises(InputError, match=f"detection.queries: {queries}; with of: patches the number of patches"):
+            self.head(queries=queries)({"image": stream(torch.arange(1))}, ("image",))
+
+    def test_queries_need_a_layer(self) -> None:
+        with pytest.raises(InputError, match=r"detection\.layers"):
+            self.head(of="queries", layers=0)
 
 
 class TestWriterHead(HeadContract):

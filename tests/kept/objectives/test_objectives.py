@@ -387,6 +387,25 @@ class TestWordRegionAlignment(ObjectiveContract):
         assert float(total) < -4.0
 
 
+class TestAlignmentApart(TestWordRegionAlignment):
+    """Neither has seen the other."""
+
+    member = "wra"
+    # Once learned by heart, pairs are as near as can be, and the last block has nothing to mend.
+    heads = ("towers.regions.feature", "towers.regions.box", "towers.text", "blocks.0")
+    options: ClassVar = {"apart": True}
+
+    def test_words_do_not_know_their_regions(self) -> None:
+        model, view = self.model(), self.view(self.batch(*tiny.FULL))
+        regions = view.batch.regions
+        assert regions is not None
+        other = replace(view.batch, regions=replace(regions, features=regions.features + 1))
+        one, two = (
+            model.encode(batch, rule=view.rule, knowledge=False).streams["text"].states for batch in (view.batch, other)
+        )
+        torch.testing.assert_close(one, two)
+
+
 class TestPatchAlignment(TestWordRegionAlignment):
     """Without regions the patches are aligned."""
 
@@ -416,6 +435,12 @@ class TestObjectDetection(ObjectiveContract):
             assert sorted(found[row][here].tolist()) == sorted(view.targets["label"][row].tolist())
             gold = to_corners(view.targets["boxes"][row])
             assert intersection_over_union(to_corners(boxes[row][here]), gold).amax(1).min() > 0.5
+
+
+class TestDetectionByPatches(TestObjectDetection):
+    member = "detection"
+    options: ClassVar = {"queries": 4, "layers": 0, "of": "patches"}
+    heads = ("heads.detection.box", "heads.detection.classify", "towers.image")
 
 
 class TestPictureFeatures(ObjectiveContract):

@@ -1,4 +1,4 @@
-"""Where a batch's pictures come from: drawn anew from pixels, or encoded once by a tower that no longer changes."""
+"""Where a batch's pictures come from: drawn anew from pixels, or encoded once by what no longer changes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ from kg.storage import atomic_directory, read_json, write_json
 Integers = NDArray[np.int64]
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 STATES, NAMES = "states.safetensors", "names.json"
+
+
+def find_pictures(root: Path) -> tuple[list[Path], list[str]]:
+    """All pictures under a folder, and what records call them: their paths relative to it.
+
+    Raises:
+        InputError: when there is none.
+    """
+    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise InputError(f"{root}: no picture in this folder ({', '.join(sorted(SUFFIXES))})")
+    return paths, [path.relative_to(root).as_posix() for path in paths]
 
 
 class _Named:
@@ -61,15 +73,36 @@ class PixelPictures(_Named):
     @classmethod
     def load(cls, root: Path, *, size: int = 24) -> PixelPictures:
         """All pictures under `root`, by their paths relative to it, decoded once into a cache beside them."""
-        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise InputError(f"{root}: no picture in this folder ({', '.join(sorted(SUFFIXES))})")
-        names = [path.relative_to(root).as_posix() for path in paths]
+        paths, names = find_pictures(root)
         return cls(load_pictures(paths, size=size, cache=root / f".pixels-{size}"), names, str(root))
 
     def draw(self, pictures: Integers, keys: Tensor, noise: Noise) -> tuple[Image, Integers | None]:
         drawings = draw_variants(torch.from_numpy(self.pixels[pictures.clip(min=0)]), keys, noise, self.look)
         return Image(mask=torch.from_numpy(pictures >= 0), pixels=drawings), None
+
+
+@dataclass
+class GridPictures(_Named):
+    """Pictures as the feature maps of a frozen network of another kind, always the same.
+
+    Args:
+        states: (N, P, F) float16, it may be mapped from a file.
+        names: how records name them.
+        where: the folder, for messages.
+
+        >>> pictures = GridPictures(np.ones((2, 4, 3), np.float16), ["a.png", "b.png"])
+        >>> image, links = pictures.draw(np.array([1, -1]), torch.tensor([5, 6]), Noise(0, 0))
+        >>> image.grid.shape, image.mask.tolist(), links
+        (torch.Size([2, 4, 3]), [True, False], None)
+    """
+
+    states: NDArray[np.float16]
+    names: Sequence[str]
+    where: str = "pictures"
+
+    def draw(self, pictures: Integers, keys: Tensor, noise: Noise) -> tuple[Image, Integers | None]:
+        grid = torch.from_numpy(self.states[pictures.clip(min=0)].astype(np.float32))
+        return Image(mask=torch.from_numpy(pictures >= 0), grid=grid), None
 
 
 @dataclass

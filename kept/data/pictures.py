@@ -80,12 +80,12 @@ def decode(paths: Sequence[Path | str], size: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def digest(paths: Sequence[Path | str]) -> str:
-    """A hash of the files' names and bytes."""
+def digest(paths: Sequence[Path | str], names: Sequence[str] | None = None) -> str:
+    """A hash of the files' names, their paths unless others are given, and bytes."""
     whole = hashlib.sha256()
-    for path in paths:
+    for path, name in zip(paths, names or paths, strict=True):
         try:
-            whole.update(f"{path}\0".encode() + hashlib.sha256(Path(path).read_bytes()).digest())
+            whole.update(f"{name}\0".encode() + hashlib.sha256(Path(path).read_bytes()).digest())
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from None
     return whole.hexdigest()

@@ -21,6 +21,8 @@ class KeptConfig(PretrainedConfig):
             without pictures.
         regions: keyword arguments of the region tower, or None for a model that reads no regions.
         region_features: where the features of its regions come from, as a recipe says it.
+        grid_features: the frozen network whose maps of pictures its tower "grid" reads, as
+            {"weights": folder, "size": pixels of a side, "digest": hash of the weights}, or None.
         head_options: heads by name of `HEADS`, and their keyword arguments.
         classes: names of "answers", "objects", "attributes" and "predicates", in the order of the heads' logits.
         knowledge: None for a text model, else {"fusion": name of `FUSIONS`, "options": its keyword arguments,
@@ -46,6 +48,7 @@ class KeptConfig(PretrainedConfig):
         image: dict[str, Any] | None = None,
         regions: dict[str, Any] | None = None,
         region_features: dict[str, Any] | None = None,
+        grid_features: dict[str, Any] | None = None,
         head_options: dict[str, dict[str, Any]] | None = None,
         classes: dict[str, list[str]] | None = None,
         knowledge: dict[str, Any] | None = None,
@@ -56,6 +59,7 @@ class KeptConfig(PretrainedConfig):
         self.dropout, self.block, self.block_options = dropout, block, block_options
         self.vocabulary, self.max_pieces, self.slots = vocabulary, max_pieces, slots
         self.text, self.image, self.regions, self.region_features = text, image, regions, region_features
+        self.grid_features = grid_features
         self.head_options, self.classes = head_options, classes
         self.knowledge, self.seed = knowledge, seed
         super().__init__(**others)

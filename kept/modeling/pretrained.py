@@ -161,9 +161,10 @@ def load_encoder(folder: str | Path, kind: str | None = None) -> Pretrained:
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise InputError(f"{where}: a model of type {model_type!r}; {nearest(str(model_type), FAMILIES)}")
     families = [family for family in FAMILIES[model_type] if kind in (None, family.kind)]
+    if not families:
+        raise InputError(f"{folder}: a {model_type} has no encoder of the kind {kind!r}")
     if len(families) != 1:
-        reason = "no" if not families else "both"
-        raise InputError(f"{folder}: a {model_type} is {reason} text and image, and {kind or 'neither'} was asked for")
+        raise InputError(f"{folder}: a {model_type} is both text and image, and neither was asked for")
     family, files = families[0], weight_files(folder)
     prefixes = [prefix for prefix in family.prefixes if prefix + family.anchor in files]
     if not prefixes:

@@ -106,6 +106,8 @@ class PatchEncoder(nn.Module):
 class GridEncoder(nn.Module):
     """Pictures as the feature map of a frozen network: LN(W f + position).
 
+    No state of its stream sums the picture up; where one vector is asked for, it is their mean.
+
     Args:
         features: numbers of a place of the map.
         places: the most places of a map.
@@ -118,6 +120,7 @@ class GridEncoder(nn.Module):
     """
 
     kind = "image"
+    summarises = False
 
     def __init__(self, width: int, features: int, places: int = 49, dropout: float = 0.0) -> None:
         super().__init__()
@@ -129,7 +132,9 @@ class GridEncoder(nn.Module):
     def forward(self, image: Image) -> Stream:
         if image.grid is None:
             raise InputError("model.image: the tower 'grid' needs feature maps, these pictures are pixels")
-        places = image.grid.shape[1]
+        places, given = image.grid.shape[1:]
+        if given != self.feature.in_features:
+            raise InputError(f"a map of {given} features, this model reads {self.feature.in_features}")
         if places > len(self.positions.weight):
             raise InputError(f"a map of {places} places, this model reads at most {len(self.positions.weight)}")
         states = self.norm(self.feature(image.grid) + self.positions.weight[:places])

@@ -168,15 +168,20 @@ class Forward:
         return self._encodings[key]
 
     def summary_of_pictures(self, view: View) -> Tensor:
-        """(B, D): what the picture's own tower says, before the shared stack: its first state, or the regions' mean."""
+        """(B, D): what the picture's own tower says, before the shared stack; see `picture_summary`."""
         return picture_summary(self.model, view.batch)
 
 
 def picture_summary(model: KeptModel, batch: Batch) -> Tensor:
-    """(B, D): a picture's first state, or the mean of its regions for a model that reads regions alone."""
+    """(B, D): a picture's first state, or the mean of all where its tower makes the first no summary.
+
+    A model that reads regions alone has the mean of these.
+    """
     if batch.image is not None and "image" in model.towers:
-        states: Tensor = model.towers["image"](batch.image).states[:, 0]
-        return states
+        tower = model.towers["image"]
+        stream = tower(batch.image)
+        summary: Tensor = stream.states[:, 0] if getattr(tower, "summarises", True) else pool(stream)
+        return summary
     if batch.regions is not None and "regions" in model.towers:
         return pool(model.towers["regions"](batch.regions))
     raise ValueError("this batch has no picture that the model reads")

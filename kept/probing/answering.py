@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from kept.data.batch import Batch
-from kept.data.drawings import EncodedPictures, PixelPictures
+from kept.data.drawings import PixelPictures
 from kept.data.noise import Noise
 from kept.data.record import Mention, Record
-from kept.data.tokenized import TokenizedRecords
+from kept.data.tokenized import Pictures, TokenizedRecords
 from kept.data.tokenizer import load_tokenizer
 from kept.linking import Linker
 from kept.linking.pictures import PictureLinker
@@ -26,6 +26,7 @@ from kept.probing.items import MASK, AnswerSpace, ProbeItem
 from kept.probing.names import NameTable
 from kept.probing.scorers import ANSWER
 from kept.training.encode import encode_pictures
+from kept.training.grid import GridNetwork
 from kg.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class ModelScorer:
     _names: dict[str, NameTable] = field(default_factory=dict)
     _places: dict[str, Tensor] = field(default_factory=dict)
     _links: dict[str, tuple[Mention, ...]] = field(default_factory=dict)
+    _grid: GridNetwork | None = None
 
     @classmethod
     def load(
@@ -103,6 +105,7 @@ class ModelScorer:
             digest.update(self.model.knowledge.table.cpu().numpy().tobytes())
         digest.update(self.tokenizer.backend_tokenizer.to_str().encode())
         digest.update(f"{self.graph.hash} {self.knowledge}".encode())
+        digest.update(str((self.model.config.grid_features or {}).get("digest", "")).encode())
         return digest.hexdigest()
 
     def set_vectors(self, vectors: Vectors) -> None:
@@ -164,11 +167,15 @@ class ModelScorer:
             raise InputError(f"the question {records[int((~masks.any(dim=1)).nonzero()[0])].text!r} is too long")
         return batch, masks.int().argmax(dim=1)
 
-    def _see(self, images: Sequence[str | None]) -> EncodedPictures | None:
-        """The pictures of the questions, encoded and linked."""
+    def _see(self, images: Sequence[str | None]) -> Pictures | None:
+        """The pictures of the questions, encoded and linked; as maps of a frozen network they are not linked."""
         names = sorted({image for image in images if image is not None})
         if not names:
             return None
+        if self.model.config.grid_features is not None:
+            self._grid = self._grid or GridNetwork.of_model(self.model)
+        if self._grid is not None:
+            return self._grid.show([Path(name) for name in names], names)
         if self.picture_linker is None or self.model.config.image is None:
             raise InputError("this model was not trained on pictures, so it cannot look at one")
         from kept.data.pictures import PLAIN, load_pictures

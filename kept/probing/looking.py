@@ -14,12 +14,13 @@ from kept.data.batch import Batch
 from kept.data.drawings import PixelPictures
 from kept.data.pictures import PLAIN, load_pictures
 from kept.data.record import Record
-from kept.data.tokenized import TokenizedRecords
+from kept.data.tokenized import Pictures, TokenizedRecords
 from kept.modeling.model import KeptModel
 from kept.modeling.writing import How, write
 from kept.objectives.base import Context
 from kept.objectives.generation import blank
 from kept.probing.media.corpora import NOISE
+from kept.training.grid import GridNetwork
 from kg.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,16 +33,15 @@ def shown(
     """Pictures as a model reads them, drawn as they are, each beside the question; None is no picture.
 
     Raises:
-        InputError: when the model reads no pixels, or a file is missing or no picture.
+        InputError: when the model reads no pictures, or a file is missing or no picture.
     """
     files = [image for image in images if image is not None]
-    pictures = None
+    pictures: Pictures | None = None
     if files:
         if model.config.image is None:
             raise InputError("this model reads no pictures")
-        size = int(model.config.image.get("size", 24))
         names = [str(number) for number in range(len(files))]
-        pictures = PixelPictures(load_pictures(files, size=size), names, look=PLAIN)
+        pictures = _seen(model, files, names)
     named = iter(range(len(files)))
     records = [
         Record(id=str(row), question=question, image=None if image is None else str(next(named)))
@@ -49,6 +49,14 @@ def shown(
     ]
     corpus = TokenizedRecords.build(records, tokenizer, pictures=pictures, max_length=model.config.max_pieces)
     return corpus.batch(np.arange(len(records)), NOISE).to(model.device)
+
+
+def _seen(model: KeptModel, files: Sequence[Path], names: Sequence[str]) -> Pictures:
+    grid = GridNetwork.of_model(model)
+    if grid is not None:
+        return grid.show(files, names)
+    size = int((model.config.image or {}).get("size", 24))
+    return PixelPictures(load_pictures(files, size=size), names, look=PLAIN)
 
 
 def captions(

@@ -74,6 +74,18 @@ class RegionFeatureSpec(Spec):
     size: int = Field(default=8, gt=1, le=64)
 
 
+class GridFeatureSpec(Spec):
+    """The frozen network whose maps of the pictures the tower "grid" reads.
+
+    Args:
+        weights: a local transformers folder of a ViT or a CLIP.
+        size: pixels of the side that pictures are brought to; None for the network's own.
+    """
+
+    weights: Path
+    size: int | None = Field(default=None, gt=0, le=1024)
+
+
 class SourceSpec(Spec):
     """Records, how many of them make a micro-batch, and in every which step they are read."""
 
@@ -145,7 +157,8 @@ class Recipe(Spec):
 
     Args:
         look: how pictures are drawn, "training" moved and recoloured anew each time, "moved" moved alone, for
-            questions about colours, "plain" as they are, for questions about places.
+            questions about colours, "plain" as they are, for questions about places. A frozen network
+            (`grid_features`) sees them as they are.
     """
 
     name: str
@@ -160,6 +173,7 @@ class Recipe(Spec):
     look: Literal["training", "moved", "plain"] = "training"
     encode_pictures: bool = False
     region_features: RegionFeatureSpec = RegionFeatureSpec()
+    grid_features: GridFeatureSpec | None = None
     stages: tuple[StageSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -168,6 +182,16 @@ class Recipe(Spec):
             raise ValueError("model.knowledge needs vectors")
         if self.encode_pictures and self.model.image is None:
             raise ValueError("encode_pictures needs model.image")
+        tower = (self.model.image or {}).get("tower")
+        if self.grid_features is None and tower == "grid":
+            raise ValueError("model.image.tower: 'grid' needs grid_features")
+        if self.grid_features is not None:
+            if tower != "grid":
+                raise ValueError("grid_features needs model.image.tower: grid")
+            if self.pictures is None:
+                raise ValueError("grid_features needs pictures")
+            if self.encode_pictures:
+                raise ValueError("encode_pictures: the tower 'grid' reads pictures that are encoded already")
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ValueError("two stages have the same name")
@@ -212,6 +236,9 @@ class Recipe(Spec):
                     if need in objective.needs and None in given.values():
                         missing = next(setting for setting, value in given.items() if value is None)
                         raise InputError(f"{key}: the objective {name!r} needs {missing}")
+                reads = objective(**spec.options).heads() if self.grid_features is not None else {}
+                if "pixels" in reads or ("picture" in reads and self.model.regions is None):
+                    raise InputError(f"{key}: {name!r} needs pixels, and the tower 'grid' reads none")
                 if objective.couples == "batch" and stage.accumulate > 1:
                     raise InputError(
                         f"stages.{index}.accumulate: {name!r} compares the records of one micro-batch with each other; "
@@ -261,6 +288,8 @@ class Recipe(Spec):
             weights = (getattr(self.model, stream) or {}).get("weights")
             if weights is not None and not self.path(Path(weights)).is_dir():
                 raise InputError(f"model.{stream}.weights: {self.path(Path(weights))} is no folder")
+        if self.grid_features is not None and not self.path(self.grid_features.weights).is_dir():
+            raise InputError(f"grid_features.weights: {self.path(self.grid_features.weights)} is no folder")
         for key, given in (("graph", self.graph), ("vectors", self.vectors), ("pictures", self.pictures)):
             if given is not None and not self.path(given).exists():
                 raise InputError(f"{key}: {self.path(given)} does not exist")

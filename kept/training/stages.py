@@ -22,6 +22,7 @@ from kept.modeling.config import KeptConfig
 from kept.modeling.model import KeptModel
 from kept.objectives import OBJECTIVES, Context
 from kept.training.encode import caption_index, encode_pictures
+from kept.training.grid import GridNetwork
 from kept.training.loop import Settings, Task, Trainer
 from kept.training.recipe import Recipe, StageSpec
 from kg.errors import InputError
@@ -65,6 +66,7 @@ class Run:
         recipe.check_files()
         if start is not None and not (start / "config.json").is_file():
             raise InputError(f"--from {start}: no model here (no config.json)")
+        grid = GridNetwork.of_recipe(recipe)
         records = {
             path: list(read_records(path))
             for path in sorted({recipe.path(s.records) for stage in recipe.stages for s in stage.sources.values()})
@@ -92,11 +94,11 @@ class Run:
                     f"the graph {graph.num_entities}"
                 )
             known = KnownPairs(np.asarray(graph.triples), graph.num_entities)
-        pictures = _pictures(recipe, start)
+        pictures = _pictures(recipe, start, grid)
         classes = collect_classes(itertools.chain(*records.values()), recipe.model.most_classes, _classes_of(start))
         features = region_features(recipe.region_features, recipe.path(recipe.pictures or Path()))
         width = features.width if features is not None else _feature_width(itertools.chain(*records.values()))
-        model, not_taken = _model(recipe, len(tokenizer), vectors, start, classes, width)
+        model, not_taken = _model(recipe, len(tokenizer), vectors, start, classes, width, grid)
         tokenised = {
             path: TokenizedRecords.build(
                 model.rewritten(rows),
@@ -230,8 +232,10 @@ def _vectors(recipe: Recipe) -> Vectors | None:
     return Vectors.load(recipe.path(recipe.vectors))
 
 
-def _pictures(recipe: Recipe, start: Path | None) -> Pictures | None:
-    """Pixels from the recipe's own folder, or the states that the start model's frozen tower left beside it."""
+def _pictures(recipe: Recipe, start: Path | None, grid: GridNetwork | None) -> Pictures | None:
+    """Pixels or maps from the recipe's own folder, or the states that the start model's frozen tower left beside it."""
+    if grid is not None and recipe.pictures is not None:
+        return grid.load(recipe.path(recipe.pictures))
     if start is not None and (start / PICTURES).is_dir():
         return EncodedPictures.load(start / PICTURES)
     if recipe.pictures is not None and recipe.model.image is not None:
@@ -282,6 +286,7 @@ def _model(
     start: Path | None,
     classes: dict[str, list[str]],
     features: int,
+    grid: GridNetwork | None,
 ) -> tuple[KeptModel, list[str]]:
     """The recipe's model with fresh weights, those of the start model where they fit, and its vectors."""
     spec = recipe.model
@@ -297,6 +302,8 @@ def _model(
         if not features:
             raise InputError("model.regions: no record has a region with a feature; set region_features.of=crops")
         shape["regions"] = {"features": features, **shape["regions"]}
+    if grid is not None:
+        shape["image"] = grid.shape(shape["image"])
     folders = {stream: _filled(recipe, shape, stream) for stream in ("text", "image")}
     config = KeptConfig(
         vocabulary=vocabulary,
@@ -304,6 +311,7 @@ def _model(
         seed=recipe.seed,
         classes=classes,
         region_features=recipe.region_features.model_dump(),
+        grid_features=None if grid is None else grid.remembered,
         head_options=recipe.heads(),
         **shape,
     )

@@ -139,7 +139,7 @@ def vectors(scorer: str = "complex", seed: int = 0) -> Vectors:
 def model(
     *,
     knowledge: bool = True,
-    image: bool = True,
+    image: bool | Mapping[str, Any] = True,
     fusion: str = "mentions",
     options: dict[str, Any] | None = None,
     decoders: Sequence[str] = ("operator", "linear"),
@@ -148,7 +148,8 @@ def model(
     heads: Mapping[str, Mapping[str, Any]] | None = None,
     **others: Any,
 ) -> KeptModel:
-    """A small model in eval mode with fresh weights."""
+    """A small model in eval mode with fresh weights; `image` may be the options of its picture tower."""
+    patches = {"size": SIZE, "patch": PATCH, "heads": 2}
     about = {"fusion": fusion, "options": options, "scorer": scorer, "dim": DIM, "decoders": tuple(decoders)}
     config = KeptConfig(
         **{
@@ -158,7 +159,7 @@ def model(
             "hidden": 32,
             "dropout": 0.0,
             "vocabulary": len(tokenizer()),
-            "image": {"size": SIZE, "patch": PATCH, "heads": 2} if image else None,
+            "image": dict(image if isinstance(image, Mapping) else patches) if image else None,
             "regions": {"features": FEATURES, "heads": 2} if image else None,
             "head_options": heads or {},
             "classes": CLASSES,

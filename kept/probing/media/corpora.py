@@ -15,8 +15,9 @@ from kept.data.noise import Noise
 from kept.data.pictures import PLAIN
 from kept.data.record import Record
 from kept.data.region_features import Crops
-from kept.data.tokenized import TokenizedRecords
+from kept.data.tokenized import Pictures, TokenizedRecords
 from kept.modeling.model import KeptModel
+from kept.training.grid import GridNetwork
 from kg.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,11 +32,15 @@ def read_corpus(
 ) -> TokenizedRecords:
     """Records as a model reads them: its classes, its regions, its pictures drawn as they are."""
     config = model.config
-    drawn, features = None, None
+    drawn: Pictures | None = None
+    features = None
     if config.image is not None or (config.region_features or {}).get("of") == "crops":
         if pictures is None:
             raise InputError("this model reads pictures; say where they are with --pictures")
-        if config.image is not None:
+        grid = GridNetwork.of_model(model)
+        if grid is not None:
+            drawn = grid.load(pictures)
+        elif config.image is not None:
             loaded = PixelPictures.load(pictures, size=int(config.image.get("size", 24)))
             drawn = replace(loaded, look=PLAIN)
         if (config.region_features or {}).get("of") == "crops":

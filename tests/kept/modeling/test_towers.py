@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 
 from kept.data.batch import IGNORE, Image, Regions, Text
 from kept.modeling.towers import PatchEncoder, standardised
+from kept.objectives.base import picture_summary
 from kg.errors import InputError
+from tests.kept import tiny
 from tests.kept.modeling.contract import WIDTH, TowerContract, random
 
 
@@ -86,6 +89,15 @@ class TestGridEncoder(TowerContract):
             self.make()(Image(mask=torch.tensor([True]), pixels=torch.zeros(1, 3, 8, 8)))
         with pytest.raises(InputError, match="a map of 9 places, this model reads at most 4"):
             self.make()(Image(mask=torch.tensor([True]), grid=torch.zeros(1, 9, 5)))
+        with pytest.raises(InputError, match="a map of 6 features, this model reads 5"):
+            self.make()(Image(mask=torch.tensor([True]), grid=torch.zeros(1, 4, 6)))
+
+    def test_a_map_is_summed_up_by_the_mean_of_its_places(self) -> None:
+        model = tiny.model(image={"tower": "grid", **self.options}, regions=None)
+        image = self.field()
+        batch = replace(tiny.corpus().batch(tiny.rows(*tiny.FULL), tiny.NOISE), image=image)
+        expected = model.towers["image"](image).states.mean(1)
+        torch.testing.assert_close(picture_summary(model, batch)[image.mask], expected[image.mask])
 
 
 class TestRegionEncoder(TowerContract):

@@ -175,8 +175,7 @@ class GridNetwork:
         from filelock import FileLock
 
         paths, names = find_pictures(root)
-        about = {**self.remembered, "count": len(paths), "pictures": digest(paths, names)}
-        del about["weights"]
+        about = {"digest": self.digest, "size": self.size, "count": len(paths), "pictures": digest(paths, names)}
         cache = root / f".grid-{self.size}-{self.digest[:12]}"
         if not _holds(cache / ABOUT, about):
             try:

@@ -215,6 +215,9 @@ class Run:
             "recipe": self.recipe.model_dump(mode="json"),
             "start": None if self.start is None else read_json(self.start / "config.json"),
         }
+        grid = self.model.config.grid_features
+        if grid is not None:
+            claim["grid_features"] = grid["digest"]
         path = out / "recipe.json"
         if path.is_file():
             if read_json(path) != claim:

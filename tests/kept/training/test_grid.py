@@ -205,6 +205,9 @@ def test_a_recipe_trains_on_maps_and_its_model_reads_them(
     later = Run.prepare(read_recipe(recipe), tmp_path / "run" / "model")
     assert later.not_taken == []
     assert_equal(weights(later.model), weights(model))
+    save(make("ViTModel", layer_norm_eps=1e-3), vit)
+    with pytest.raises(InputError, match="holds a run of other settings"):
+        Run.prepare(read_recipe(recipe)).train(tmp_path / "run")
 
 
 def test_the_commands_read_maps(recipe: Path, pictures: Path, vit: Path, tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ class WordRegionAlignment(Objective):
         rows = pictured(batch, context)
         rows = rows[with_words(batch)[rows]]
         shown = batch.take(rows)
+        if self.rule is not None and shown.regions is not None:
+            # Neither words nor regions would see it.
+            shown = replace(shown, image=None)
         sign = torch.ones(len(rows), device=rows.device)
         if self.negatives == "repel" and len(rows):
             other = wrong_texts(shown, context, hard=0.0, top_k=0, sim_max=1.0, purpose="wra")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,9 @@ OF_CAPTIONS = ["retrieval", "alignment", "detection", "captions"]
 def bench_pictures(
     task: Annotated[str, typer.Option(help="easy-vqa, nlvr or scenes.")],
     data: Annotated[Path | None, typer.Option(help="Where the set lies; for scenes, what kept scenes made.")] = None,
+    things: Annotated[
+        Path | None, typer.Option(help="For scenes: what kept scenes --objects 1 made, to retrieve from as well.")
+    ] = None,
     work: Annotated[Path | None, typer.Option(help="A folder for records and the run; kept, and gone on with.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of the training.")] = 2,
     record: Annotated[Path | None, typer.Option(help="A Markdown page of results to write the figures into.")] = None,
@@ -41,7 +45,7 @@ def bench_pictures(
         raise InputError(f"--task {task}: no such set; {nearest(task, TASKS)}")
     started = time.perf_counter()
     with torch_threads(threads), tempfile.TemporaryDirectory() as scratch:
-        rows, minutes = measured(task, data, (work or Path(scratch)).resolve(), list(settings or []))
+        rows, minutes = measured(task, data, things, (work or Path(scratch)).resolve(), list(settings or []))
     text = f"{table(rows)}\nTrained for {minutes:.1f} core-minutes on this machine.\n"
     run = describe_run(" ".join(["kept", *sys.argv[1:]]), started)
     if record is not None:
@@ -51,7 +55,9 @@ def bench_pictures(
     return {"rows": [row.to_json() for row in rows], "core_minutes": minutes, "run": run}
 
 
-def measured(task: str, data: Path | None, work: Path, settings: list[str]) -> tuple[list[Figure], float]:
+def measured(
+    task: str, data: Path | None, things: Path | None, work: Path, settings: list[str]
+) -> tuple[list[Figure], float]:
     """The figures of one set, and the core-minutes that its training took."""
     from kept.recipes import load_recipe
     from kept.training.stages import Run
@@ -80,7 +86,15 @@ def measured(task: str, data: Path | None, work: Path, settings: list[str]) -> t
         records = work / "records"
         return evaluated(model, records / "test", ["answers"], pictures, records / "train"), minutes
     rows: list[Figure] = []
-    for split in sorted(path.name for path in (root / "records").iterdir() if path.name.startswith("test")):
+    for split in test_splits(root):
         rows += evaluated(model, root / "records" / split, OF_CAPTIONS, pictures)
         rows += evaluated(model, root / "questions" / split, ["answers"], pictures, root / "questions" / "train")
+    for split in test_splits(things) if things is not None else ():
+        found = evaluated(model, things / "records" / split, ["retrieval"], things / "pictures")
+        rows += [replace(row, split=f"single things, {split}") for row in found]
     return rows, minutes
+
+
+def test_splits(scenes: Path) -> list[str]:
+    """The held-out splits of what `kept scenes` made."""
+    return sorted(path.name for path in (scenes / "records").iterdir() if path.name.startswith("test"))

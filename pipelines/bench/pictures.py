@@ -89,9 +89,10 @@ def measured(
     for split in test_splits(root):
         rows += evaluated(model, root / "records" / split, OF_CAPTIONS, pictures)
         rows += evaluated(model, root / "questions" / split, ["answers"], pictures, root / "questions" / "train")
-    for split in test_splits(things) if things is not None else ():
-        found = evaluated(model, things / "records" / split, ["retrieval"], things / "pictures")
-        rows += [replace(row, split=f"single things, {split}") for row in found]
+    if things is not None:
+        for split in test_splits(things):
+            found = evaluated(model, things / "records" / split, ["retrieval"], things / "pictures")
+            rows += [replace(row, split=f"single things, {split}") for row in found]
     return rows, minutes
 
 

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from kept.data.batch import IGNORE
 from kept.data.record import Record
@@ -27,21 +28,23 @@ from kept.probing.rows import Figure
 from kg.errors import InputError
 
 RECALLED = (1, 5, 10)
+ALONE = 2
+"""Of what `content` says of a record: its picture and its words, without entities."""
 
 
 @torch.no_grad()
 def retrieval(model: KeptModel, corpus: TokenizedRecords, records: Sequence[Record], split: str) -> list[Figure]:
-    """Recall of texts by pictures and of pictures by texts, by the contrast heads; chance is that of texts.
+    """Recall of texts by pictures and of pictures by texts, by the contrast heads, beside a random order of the texts.
 
-    A picture that several records show is one candidate. A text of the same picture, of the same words, or about a
-    shared entity counts as found.
+    A picture that several records show is one candidate. For "recall@k" a text of the same picture, or of the same
+    words, counts as found; for "related@k" so does one about a shared entity.
     """
     if not hasattr(model, "contrast"):
         raise InputError("this model reads no pictures, so there is nothing to retrieve")
     objective = ImageTextContrast()
-    image: list[torch.Tensor] = []
-    text: list[torch.Tensor] = []
-    codes: list[torch.Tensor] = []
+    image: list[Tensor] = []
+    text: list[Tensor] = []
+    about: list[Tensor] = []
     places: list[int] = []
     # Of a tokenizer the contrast needs to know nothing.
     reads = Context(NOISE, 0, 0, 0, 0, 1, reads=frozenset(model.towers))
@@ -50,29 +53,48 @@ def retrieval(model: KeptModel, corpus: TokenizedRecords, records: Sequence[Reco
         if len(view.batch):
             for vectors, kept in zip(objective.vectors(view, Forward(model)), (image, text), strict=True):
                 kept.append(vectors)
-            codes.append(content(view.batch))
+            about.append(content(view.batch))
             places += view.batch.rows.tolist()
     if not places:
         raise InputError("no record has a picture that this model reads; retrieval cannot be measured")
     groups = [records[place].image or records[place].id for place in places]
     _, first, number = np.unique(groups, return_index=True, return_inverse=True)
-    width = max(code.shape[1] for code in codes)
-    contents = torch.cat([torch.nn.functional.pad(code, (0, width - code.shape[1]), value=NOTHING) for code in codes])
+    width = max(code.shape[1] for code in about)
+    contents = torch.cat([torch.nn.functional.pad(code, (0, width - code.shape[1]), value=NOTHING) for code in about])
     contents[:, 0] = torch.from_numpy(number)
-    positive = np.zeros((len(first), len(places)), dtype=bool)
-    for start, part in zip(range(0, len(places), CHUNK), contents.split(CHUNK), strict=True):
-        np.logical_or.at(positive, number[start : start + CHUNK], same_content(part, contents).numpy())
     similarity = (torch.cat(image)[torch.from_numpy(first)] @ torch.cat(text).T).numpy()
     rows = []
-    for arm, table, right, of in (
-        ("texts", similarity, positive, [groups[place] for place in first]),
-        ("pictures", similarity.T, positive.T, groups),
-    ):
-        better, ties = best_positive(table, right)
-        rows += [figure("retrieval", split, arm, f"recall@{k}", hits(better, ties, k), of) for k in RECALLED]
-    chance = float((1 / (1 + (~positive).sum(axis=1))).mean())
-    rows.append(Figure("retrieval", split, None, "chance", "chance", "recall@1", chance, None, None, len(first), (0,)))
+    for metric, codes in (("recall", contents[:, :ALONE]), ("related", contents)):
+        if metric == "related" and width == ALONE:
+            continue
+        right = np.zeros((len(first), len(places)), dtype=bool)
+        for start, part in zip(range(0, len(places), CHUNK), codes.split(CHUNK), strict=True):
+            np.logical_or.at(right, number[start : start + CHUNK], same_content(part, codes).numpy())
+        for arm, table, of in (
+            ("texts", similarity, [groups[place] for place in first]),
+            ("pictures", similarity.T, groups),
+        ):
+            better, ties = best_positive(table, right if arm == "texts" else right.T)
+            rows += [figure("retrieval", split, arm, f"{metric}@{k}", hits(better, ties, k), of) for k in RECALLED]
+        for k in RECALLED:
+            chance = float(by_chance(right.sum(axis=1), len(places), k).mean())
+            named = f"{metric}@{k}"
+            rows.append(
+                Figure("retrieval", split, None, "chance", "chance", named, chance, None, None, len(first), (0,))
+            )
     return rows
+
+
+def by_chance(right: np.ndarray, of: int, k: int) -> np.ndarray:
+    """(Q,) chances that k of `of` candidates, drawn without looking, hold one of the `right` (Q,) right ones.
+
+    >>> by_chance(np.array([0, 1, 2]), 4, 2).round(4).tolist()
+    [0.0, 0.5, 0.8333]
+    """
+    missed = np.ones(len(right))
+    for drawn in range(min(k, of)):
+        missed *= (of - right - drawn).clip(min=0) / (of - drawn)
+    return 1 - missed
 
 
 @torch.no_grad()

@@ -144,8 +144,18 @@ def test_a_picture_with_two_texts_is_one_candidate() -> None:
     assert [row.n for row in rows if row.arm == "texts" and row.metric == "recall@1"] == [4]
     assert value(rows, "texts", "recall@1") == 1.0
     assert value(rows, "pictures", "recall@5") == 1.0, "there are but four"
-    # The picture with two texts has 3 wrong ones, each other 4.
-    assert value(rows, "chance", "recall@1") == pytest.approx((1 / 4 + 3 / 5) / 4)
+    # Of five texts, two belong to one picture and one to each other.
+    assert value(rows, "chance", "recall@1") == pytest.approx((2 / 5 + 3 / 5) / 4)
+
+
+def test_texts_about_one_entity_are_related_and_not_the_same() -> None:
+    model = trained("itc")
+    france = replace(FULL[0].mentions[0], start=6, end=12)
+    other = replace(FULL[1], id="other", text="Where France is, too.", mentions=(france,), tail=None)
+    records = [FULL[0], other, FULL[2]]
+    rows = media.retrieval(model, tiny.corpus(records), records, "three")
+    assert value(rows, "chance", "recall@1") == pytest.approx(1 / 3)
+    assert value(rows, "chance", "related@1") == pytest.approx((2 / 3 + 2 / 3 + 1 / 3) / 3)
 
 
 def test_pictures_are_what_is_resampled() -> None:

@@ -223,12 +223,12 @@ def packed(wanted: Tensor) -> tuple[Tensor, Tensor]:
 def initialise(module: nn.Module, generator: torch.Generator, *, embedding_std: float = 0.3) -> None:
     """Draw a part's weights from its own generator, so that adding a part never changes another's draws.
 
-    Linear weights are uniform as torch draws them (bound 1 / sqrt(fan in)), biases zero, embeddings normal with
-    `embedding_std`, norms one and zero; other parameters are left as their module made them.
+    Weights of linear layers and convolutions are uniform as torch draws them (bound 1 / sqrt(fan in)), biases zero,
+    embeddings normal with `embedding_std`, norms one and zero; other parameters are left as their module made them.
     """
     for child in module.modules():
-        if isinstance(child, nn.Linear):
-            bound = child.in_features**-0.5
+        if isinstance(child, nn.Linear | nn.Conv2d):
+            bound = child.weight[0].numel() ** -0.5
             with torch.no_grad():
                 child.weight.uniform_(-bound, bound, generator=generator)
             if child.bias is not None:
@@ -236,7 +236,7 @@ def initialise(module: nn.Module, generator: torch.Generator, *, embedding_std: 
         elif isinstance(child, nn.Embedding):
             with torch.no_grad():
                 child.weight.normal_(0.0, embedding_std, generator=generator)
-        elif isinstance(child, nn.LayerNorm):
+        elif isinstance(child, nn.LayerNorm | nn.GroupNorm):
             nn.init.ones_(child.weight)
             if child.bias is not None:
                 nn.init.zeros_(child.bias)

@@ -13,6 +13,7 @@ from kept.data.batch import Image, Regions, Text
 from kept.data.boxes import uniter_position
 from kept.modeling.encoder import Encoder, EncoderConfig
 from kept.modeling.layers import TransformerLayer
+from kept.modeling.stem import ConvolutionStem
 from kept.modeling.streams import Stream
 from kept.modeling.visibility import never_empty
 from kg.errors import InputError
@@ -57,8 +58,15 @@ class PatchEncoder(nn.Module):
     """Pictures: square patches behind one summary state, then self-attention.
 
     Each picture is first brought to mean 0 and variance 1, so that brightness and contrast do not matter. A (3, H, W)
-    picture becomes (H / P) x (W / P) patches, each through a small network of its own; the summary starts as a linear
-    map of the whole grid, so it knows what is where before any attention has learned to look.
+    picture becomes (H / P) x (W / P) patches, each through a small network of its own, or all through a few
+    convolutions; the summary starts as a linear map of the whole grid, so it knows what is where before any attention
+    has learned to look.
+
+    Args:
+        size, patch: pixels of the side of a picture and of a patch P.
+        layers, heads: of self-attention.
+        stem: "patch", two layers over the pixels of a patch, or "convolution" (see `ConvolutionStem`).
+
     Source: Dosovitskiy et al. 2021, ViT, section 3.1, with the linear patch projection made a two-layer one.
 
         >>> tower = PatchEncoder(width=16, size=24, heads=2)
@@ -70,14 +78,23 @@ class PatchEncoder(nn.Module):
     kind = "image"
 
     def __init__(
-        self, width: int, size: int = 24, patch: int = 8, layers: int = 1, heads: int = 4, dropout: float = 0.0
+        self,
+        width: int,
+        size: int = 24,
+        patch: int = 8,
+        layers: int = 1,
+        heads: int = 4,
+        dropout: float = 0.0,
+        stem: Literal["patch", "convolution"] = "patch",
     ) -> None:
         super().__init__()
         if size % patch:
             raise InputError(f"model.image: size {size} does not divide into patches of {patch}")
         count = (size // patch) ** 2
         self.patch = patch
-        self.expand, self.contract = nn.Linear(3 * patch * patch, 2 * width), nn.Linear(2 * width, width)
+        self.stem = ConvolutionStem(width, patch) if stem == "convolution" else None
+        if self.stem is None:
+            self.expand, self.contract = nn.Linear(3 * patch * patch, 2 * width), nn.Linear(2 * width, width)
         self.patch_norm = nn.LayerNorm(width)
         self.layout = nn.Linear(count * width, width)
         self.positions = nn.Embedding(count + 1, width)
@@ -90,8 +107,12 @@ class PatchEncoder(nn.Module):
             return self._stream(image.states, image.mask)
         if image.pixels is None:
             raise ValueError("an image field needs pixels or states")
-        pieces = F.pixel_unshuffle(standardised(image.pixels), self.patch).flatten(2).transpose(1, 2)
-        patches = self.patch_norm(self.contract(F.gelu(self.expand(pieces))))
+        pixels = standardised(image.pixels)
+        if self.stem is not None:
+            patches = self.patch_norm(self.stem(pixels))
+        else:
+            pieces = F.pixel_unshuffle(pixels, self.patch).flatten(2).transpose(1, 2)
+            patches = self.patch_norm(self.contract(F.gelu(self.expand(pieces))))
         summary = self.layout(patches.flatten(1))[:, None]
         states = torch.cat([summary, patches], dim=1) + self.positions.weight
         for layer in self.layers:

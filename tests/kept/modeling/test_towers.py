@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from kept.data.batch import IGNORE, Image, Regions, Text
+from kept.modeling.stem import ConvolutionStem
 from kept.modeling.towers import PatchEncoder, standardised
 from kept.objectives.base import picture_summary
 from kg.errors import InputError
@@ -75,6 +76,31 @@ class TestPatchEncoder(TowerContract):
             PatchEncoder(WIDTH, size=10, patch=4)
         with pytest.raises(InputError, match="width 8 does not divide into 3 heads"):
             PatchEncoder(WIDTH, size=8, patch=4, heads=3)
+
+
+class TestConvolutionStem(TowerContract):
+    member = "patches"
+    options: ClassVar = {"size": 8, "patch": 4, "heads": 2, "stem": "convolution"}
+
+    def field(self) -> Image:
+        pixels = random(4, 3, 8, 8, seed=3).sigmoid()
+        return Image(mask=torch.tensor([True, True, False, True]), pixels=pixels)
+
+    def test_a_thing_is_the_same_in_every_patch(self) -> None:
+        stem = ConvolutionStem(WIDTH, 4)
+        pixels = torch.zeros(1, 3, 24, 24)
+        there = pixels.clone()
+        pixels[..., 9:12, 8:11] = there[..., 13:16, 12:15] = random(3, 3, 3, seed=6)
+        one, two = (stem(each).unflatten(1, (6, 6)) for each in (pixels, there))
+        # Not to the last bit: the norms run over the whole map, borders included.
+        torch.testing.assert_close(one[:, 2, 2], two[:, 3, 3], rtol=0, atol=5e-3)
+        assert (one[:, 2, 2] - one[:, 3, 3]).abs().max() > 0.1
+
+    def test_strides_want_a_width_that_halves(self) -> None:
+        with pytest.raises(
+            InputError, match="a patch of 16 wants convolutions and a width that can be halved 3 times; 12"
+        ):
+            ConvolutionStem(12, 16)
 
 
 class TestGridEncoder(TowerContract):

@@ -19,8 +19,11 @@ class AnswerIndex:
     @classmethod
     def build(cls, queries: np.ndarray, answers: np.ndarray) -> AnswerIndex:
         width, span = int(queries[:, 1].max()) + 1, int(answers.max()) + 1
-        pairs = np.unique((queries[:, 0] * width + queries[:, 1]) * span + answers)
-        keys, starts = np.unique(pairs // span, return_index=True)
+        pairs = np.sort((queries[:, 0] * width + queries[:, 1]) * span + answers)
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+        asked = pairs // span
+        starts = np.flatnonzero(np.diff(asked, prepend=-1))
+        keys = asked[starts]
         return cls(keys, np.append(starts, len(pairs)), pairs % span, width)
 
     def counts(self, queries: np.ndarray) -> np.ndarray:

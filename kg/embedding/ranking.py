@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from kg.embedding.answers import AnswerIndex
 from kg.embedding.memory import freed_memory_kept
 from kg.embedding.products import IN_CACHE
+from kg.embedding.rounded_ranking import Facts, count_by_rounding
+from kg.embedding.scorers.base import Scorer
 from kg.embedding.states import States
 from kg.errors import Diverged, InputError, nearest
 
@@ -145,7 +147,8 @@ def rank(model: Ranked, test: np.ndarray, known: np.ndarray, *, chunk: int | Non
     """Rank the true head and the true tail of each test fact among all entities, other true answers taken out.
 
     Equal queries are scored once, other true answers are found in a CSR index and set to -inf, and a rank is a count of
-    better scores: nothing is sorted, and memory stays below about two score blocks of 64 MB.
+    better scores: nothing is sorted, and memory stays below about two score blocks of 64 MB. Where scores are products
+    of vectors on the CPU, those that leave no doubt are read from rounded factors (`kg.embedding.rounded_ranking`).
 
     Args:
         model: a scorer; it is asked in eval mode and left in the mode it was in.
@@ -193,6 +196,36 @@ def as_queries(triples: np.ndarray, side: int, num_relations: int) -> tuple[np.n
     return np.stack([tail, relation + num_relations], 1), head
 
 
+class Grouped(NamedTuple):
+    """Facts by their queries: equal ones are asked once.
+
+    Args:
+        queries: (Q, 2) distinct ones, of entity and relation.
+        row: (F,) which of them each fact asks.
+        order: (F,) facts in the order of their queries.
+        bounds: (Q + 1,) the facts of query i are `order[bounds[i]:bounds[i + 1]]`.
+    """
+
+    queries: np.ndarray
+    row: np.ndarray
+    order: np.ndarray
+    bounds: np.ndarray
+
+    @classmethod
+    def of(cls, queries: np.ndarray) -> Grouped:
+        distinct, row = np.unique(queries, axis=0, return_inverse=True)
+        row = row.reshape(-1)
+        order = np.argsort(row, kind="stable")
+        return cls(distinct, row, order, np.searchsorted(row[order], np.arange(len(distinct) + 1)))
+
+    def blocks(self, first: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """From query `first` on: some queries, their facts, and which of these queries each fact asks."""
+        for start in range(first, len(self.queries), size):
+            stop = min(start + size, len(self.queries))
+            facts = self.order[self.bounds[start] : self.bounds[stop]]
+            yield self.queries[start:stop], facts, self.row[facts] - start
+
+
 def count_better(
     model: Ranked,
     states: States,
@@ -202,27 +235,51 @@ def count_better(
     chunk: int | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each (query, answer): how many unknown candidates score better than the answer, how many the same."""
-    distinct, inverse = np.unique(queries, axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    order = np.argsort(inverse, kind="stable")
-    bounds = np.searchsorted(inverse[order], np.arange(len(distinct) + 1))
+    grouped, counts = Grouped.of(queries), np.zeros((2, len(answers)), np.int64)
+    done = count_certain_ones(model, states, grouped, answers, index, chunk, counts)
     width, block = block_shape(model.num_entities, chunk)
-    better, equal = np.zeros(len(answers), np.int64), np.zeros(len(answers), np.int64)
     device = states.relations.device
-    for first in range(0, len(distinct), block):
-        last = min(first + block, len(distinct))
-        asked = torch.as_tensor(distinct[first:last], device=device)
-        facts = order[bounds[first] : bounds[last]]
-        rows = torch.as_tensor(inverse[facts] - first, device=device)
-        columns = torch.as_tensor(answers[facts], device=device)
-        known = tuple(torch.as_tensor(part, device=device) for part in index.pairs(distinct[first:last]))
-        scores = ScoreBlock(model, states, asked, width)
+    for asked, facts, row in grouped.blocks(done, block):
+        rows, columns = torch.as_tensor(row, device=device), torch.as_tensor(answers[facts], device=device)
+        known = tuple(torch.as_tensor(part, device=device) for part in index.pairs(asked))
+        scores = ScoreBlock(model, states, torch.as_tensor(asked, device=device), width)
         own = scores.at(rows, columns)
         if bool(torch.isnan(own).any()):
             raise Diverged("the model's scores are not numbers; it cannot be ranked")
-        counts = scores.count(rows, own, *known)
-        better[facts], equal[facts] = (count.cpu().numpy() for count in counts)
-    return better, equal
+        counts[:, facts] = torch.stack(scores.count(rows, own, *known)).cpu().numpy()
+    return counts[0], counts[1]
+
+
+def count_certain_ones(
+    model: Ranked,
+    states: States,
+    grouped: Grouped,
+    answers: np.ndarray,
+    index: AnswerIndex,
+    chunk: int | None,
+    counts: np.ndarray,
+) -> int:
+    """Fill (2, F) `counts` by `count_by_rounding` as long as that is a gain; returns how many queries are done.
+
+    It takes scores that are products of vectors of 32 bits on the CPU.
+    """
+    tables = states.entities
+    if not isinstance(model, Scorer) or tables.dtype != torch.float32 or tables.device.type != "cpu":
+        return 0
+    done = 0
+    for asked, facts, row in grouped.blocks(0, max(1, SCORE_BYTES // (4 * tables.shape[1]))):
+        head, relation = torch.as_tensor(asked).unbind(1)
+        factors = model.as_product(model.queries(head, relation, states), tables)
+        if factors is None or not bool(factors[0].isfinite().all()):
+            break
+        owners, known = index.pairs(asked)
+        starts = np.searchsorted(owners, np.arange(len(asked) + 1))
+        counted = count_by_rounding(*factors, Facts(row, answers[facts], starts, known), chunk)
+        if counted is None:
+            break
+        counts[:, facts] = counted
+        done += len(asked)
+    return done
 
 
 def block_shape(num_entities: int, chunk: int | None) -> tuple[int, int]:

@@ -1,0 +1,244 @@
+"""Counting rivals by products of 16-bit factors, to the same counts that 64 bits give.
+
+A score x.y is computed from factors rounded to bfloat16, x' and y'. By how much it can miss is known:
+
+    |x.y - x'.y'| <= |x - x'| |y| + |x'| |y - y'|                       (Cauchy and Schwarz)
+
+and a little more for sums in 32 bits. Where a rival is further from the true answer than that, it is counted as it is.
+The few others, about one in a hundred, are computed again in 32 bits, and those that these cannot tell apart in 64, as
+is the true answer's own score. Processors that multiply 16 bits faster thus rank faster, and no rank is approximate.
+"""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from kg.embedding.products import product
+
+SLICE, QUERIES = 4096, 256
+"""Entities and queries of a block: its 4 MB of scores are counted while the cache still has them."""
+DOUBTFUL, ENOUGH = 0.05, 1 << 20
+"""The share of rivals in doubt from which products in 32 bits are cheaper, and of how many it is told."""
+ROOM = 1 << 18
+"""Rivals of a block that 32 bits may leave in doubt."""
+ROUNDING = 2.0**-23
+"""Above the relative error of a sum or a product in 32 bits, and of bringing a number to them."""
+
+
+class Rounded(NamedTuple):
+    """Rows rounded to bfloat16, kept in 32 bits.
+
+    Args:
+        values: (n, K), the rounded rows.
+        norm: (n,) |x|, those of the rows before.
+        slack: (n,) |x - x'|, by how much they were rounded.
+    """
+
+    values: Tensor
+    norm: np.ndarray
+    slack: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Tensor) -> Rounded:
+        values = rows.bfloat16().float()
+        return cls(values, rows.norm(dim=1).numpy(), (rows - values).norm(dim=1).numpy())
+
+
+class Facts(NamedTuple):
+    """What is counted for.
+
+    Args:
+        rows, columns: (F,) the query of each fact, in ascending order, and its answer.
+        starts, known: the known answers of query i are `known[starts[i]:starts[i + 1]]`.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    starts: np.ndarray
+    known: np.ndarray
+
+
+def count_by_rounding(
+    left: Tensor, right: Tensor, facts: Facts, chunk: int | None = None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """(F,) how many candidates beat each fact's answer, and how many equal it, known answers taken out.
+
+    Args:
+        left, right: (Q, K) and (N, K) float32 on the CPU; the score of query i and entity j is left_i . right_j.
+        facts: of these queries.
+        chunk: the most entities that are scored at a time.
+
+    Returns:
+        None where so many rivals are in doubt that this is no gain.
+
+        >>> left, right = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0], [3.0, 0.0]])
+        >>> facts = Facts(np.array([0]), np.array([2]), np.array([0, 2]), np.array([1, 2]))
+        >>> [count.tolist() for count in count_by_rounding(left, right, facts)]
+        [[0], [2]]
+    """
+    count = Count(left, right, facts)
+    width = min(SLICE, chunk or SLICE)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for start in range(0, len(right), width):
+            entities = Rounded.of(right[start : start + width])
+            for first in range(0, len(left), QUERIES):
+                if not count.block(entities, start, first, pool):
+                    return None
+    return count.better, count.equal
+
+
+class Doubt(NamedTuple):
+    """By how much scores of a query may miss, as factors (Q,) of what an entity brings.
+
+    Args:
+        norm, slack: of a product of rounded factors, `norm` |y| + `slack` |y - y'|.
+        single: of one in 32 bits, `single` |y|.
+    """
+
+    norm: np.ndarray
+    slack: np.ndarray
+    single: np.ndarray
+
+
+class Count:
+    """What has been counted, block by block of queries and entities."""
+
+    def __init__(self, left: Tensor, right: Tensor, facts: Facts) -> None:
+        self.queries, self.whole, self.facts = Rounded.of(left), (left.numpy(), right.numpy()), facts
+        self.own = exact_scores(*self.whole, facts.rows, facts.columns)
+        # Sums of K products, the norms themselves, and the answer's own score brought to 32 bits.
+        rounding = np.float32((left.shape[1] + 4) * ROUNDING) * self.queries.norm
+        self.doubt = Doubt(self.queries.slack + rounding, self.queries.values.norm(dim=1).numpy(), rounding)
+        self.better, self.equal = np.zeros((2, len(facts.rows)), np.int64)
+        self.again = self.looked_at = 0
+
+    def block(self, entities: Rounded, start: int, first: int, pool: ThreadPoolExecutor) -> bool:
+        """Count what is certain of a block, then what is not; whether that was a gain so far."""
+        rows = self.facts.rows
+        scores = product(self.queries.values[first : first + QUERIES], entities.values, half=True).numpy()
+        clear_known(scores, start, first, self.facts.starts, self.facts.known)
+        begin, end = np.searchsorted(rows, (first, first + QUERIES))
+        edges = np.linspace(begin, end, torch.get_num_threads() + 1).astype(int)
+
+        def look(part: slice) -> Counted:
+            norm, slack, single = (each[rows[part]] for each in self.doubt)
+            by_query = rows[part], self.own[part], norm, slack, single
+            counted: Counted = count_certain(
+                scores, *self.whole, start, first, entities.norm, entities.slack, *by_query, ROOM
+            )
+            return counted
+
+        parts = [slice(one, two) for one, two in itertools.pairwise(edges) if two > one]
+        for part, (certain, again, fact, column) in zip(parts, pool.map(look, parts), strict=True):
+            if len(fact) == ROOM:
+                return False
+            ahead = exact_scores(*self.whole, rows[part][fact], column) - self.own[part][fact]
+            self.better[part] += certain + np.bincount(fact[ahead > 0], minlength=len(certain))
+            self.equal[part] += np.bincount(fact[ahead == 0], minlength=len(certain))
+            self.again += again
+        self.looked_at += scores.shape[1] * (end - begin)
+        return bool(self.again <= DOUBTFUL * max(self.looked_at, ENOUGH))
+
+
+Counted = tuple[np.ndarray, int, np.ndarray, np.ndarray]
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def exact_scores(left: np.ndarray, right: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(n,) scores of (query, entity) pairs, summed in 64 bits, in an order that is the same for all pairs."""
+    found = np.empty(len(rows), np.float64)
+    for place in range(len(rows)):
+        one, other = left[rows[place]], right[columns[place]]
+        total = 0.0
+        for number in range(len(one)):
+            total += np.float64(one[number]) * np.float64(other[number])
+        found[place] = total
+    return found
+
+
+@njit(cache=True, nogil=True)
+def clear_known(scores: np.ndarray, start: int, first: int, starts: np.ndarray, known: np.ndarray) -> None:
+    """Set the scores of known answers to -inf, so that they neither beat nor equal any."""
+    for row in range(len(scores)):
+        for place in range(starts[first + row], starts[first + row + 1]):
+            column = known[place] - start
+            if 0 <= column < scores.shape[1]:
+                scores[row, column] = -np.inf
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def single_score(one: np.ndarray, other: np.ndarray) -> np.float32:
+    """A score in 32 bits."""
+    total = np.float32(0)
+    for number in range(len(one)):
+        total += one[number] * other[number]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def count_certain(
+    scores: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    start: int,
+    first: int,
+    entity_norm: np.ndarray,
+    entity_slack: np.ndarray,
+    rows: np.ndarray,
+    own: np.ndarray,
+    by_norm: np.ndarray,
+    by_slack: np.ndarray,
+    single: np.ndarray,
+    room: int,
+) -> Counted:
+    """For each fact how many of a slice's entities beat it without doubt.
+
+    Args:
+        scores: (B, W), of the queries from `first` on with the entities from `start` on, from rounded factors.
+        left, right: all queries and entities.
+        entity_norm, entity_slack: (W,), of `Rounded`.
+        rows, own: (F,) each fact's query and its answer's score.
+        by_norm, by_slack, single: (F,), `Doubt` of these queries.
+        room: the most that the lists hold; they end there.
+
+    Returns:
+        The counts (F,), how many scores were computed again, and the (fact, entity) that 32 bits leave in doubt.
+    """
+    better = np.zeros(len(rows), np.int64)
+    facts, columns = np.empty(room, np.int64), np.empty(room, np.int64)
+    found, again, width = 0, 0, scores.shape[1]
+    # Marks of doubt, read eight at a time.
+    marks = np.zeros((width + 7) // 8 * 8, np.uint8)
+    words = marks.view(np.uint64)
+    for fact in range(len(rows)):
+        line, query, mine = scores[rows[fact] - first], left[rows[fact]], np.float32(own[fact])
+        a, b, c = by_norm[fact], by_slack[fact], single[fact]
+        certain = doubtful = np.int32(0)
+        for column in range(width):
+            ahead, most = line[column] - mine, a * entity_norm[column] + b * entity_slack[column]
+            above = ahead > most
+            near = (ahead >= -most) & ~above
+            marks[column] = near
+            certain += np.int32(above)
+            doubtful += np.int32(near)
+        again += doubtful
+        for word in range(len(words) if doubtful else 0):
+            if not words[word]:
+                continue
+            for column in range(8 * word, 8 * word + 8):
+                if marks[column]:
+                    ahead, most = single_score(query, right[start + column]) - mine, c * entity_norm[column]
+                    if ahead > most:
+                        certain += np.int32(1)
+                    elif ahead >= -most and found < room:
+                        facts[found], columns[found] = fact, start + column
+                        found += 1
+        better[fact] = certain
+    return better, again, facts[:found], columns[:found]

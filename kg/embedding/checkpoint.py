@@ -15,10 +15,13 @@ from kg.embedding.optim import RowSparse
 from kg.errors import InputError
 from kg.storage import atomic_directory, read_json, write_json
 
+WEIGHTS = ("best", "average")
+"""What a fit's state holds of weights, each in a file of its own."""
+
 
 @dataclass
 class FitState:
-    """What a fit knows besides weights; `best` holds those of the best validation so far."""
+    """What a fit knows besides weights: `best` holds those of the best validation so far, `average` their average."""
 
     identity: str
     epoch: int = 0
@@ -29,6 +32,7 @@ class FitState:
     best_epoch: int = 0
     stale: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
 
     def judge(self, mrr: float, model: nn.Module) -> None:
         """Keep the weights if they validate better than all before, otherwise count."""
@@ -46,8 +50,9 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     with atomic_directory(folder) as partial:
         save_file(contiguous(model.state_dict()), partial / "model.safetensors")
         save_file(contiguous(flatten(optimizer)), partial / "optimizer.safetensors")
-        save_file(contiguous(state.best), partial / "best.safetensors")
-        write_json(partial / "state.json", {name: value for name, value in vars(state).items() if name != "best"})
+        for name in WEIGHTS:
+            save_file(contiguous(getattr(state, name)), partial / f"{name}.safetensors")
+        write_json(partial / "state.json", {name: value for name, value in vars(state).items() if name not in WEIGHTS})
 
 
 def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: str) -> FitState:
@@ -61,7 +66,9 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
         raise InputError(f"{folder}: holds a fit of other facts or settings; remove it or choose another --out")
     model.load_state_dict(read_tensors(folder / "model.safetensors"))
     restore(optimizer, read_tensors(folder / "optimizer.safetensors"))
-    return FitState(**saved, best=read_tensors(folder / "best.safetensors"))
+    state = FitState(**saved, **{name: read_tensors(folder / f"{name}.safetensors") for name in WEIGHTS})
+    state.average = {name: tensor.to(model.state_dict()[name].device) for name, tensor in state.average.items()}
+    return state
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

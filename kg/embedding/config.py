@@ -49,6 +49,9 @@ class FitConfig(BaseModel):
     minutes: float | None = Field(default=None, gt=0, description="stop after this much wall time")
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     lr: float = Field(default=0.1, gt=0)
+    average: float = Field(
+        default=0.0, ge=0, lt=1, description="decay of the average of weights over epochs that is kept; 0: the last"
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="of the products with all candidates while training; sums and vectors are float32",

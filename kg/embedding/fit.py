@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kg.embedding.averaging import average_weights, weights_of
 from kg.embedding.build import build_mode, build_optimizer, build_scorer, pick_device
 from kg.embedding.checkpoint import FitState, load_checkpoint, save_checkpoint
 from kg.embedding.config import FitConfig
@@ -98,6 +99,8 @@ def fit(
     if valid is not None:
         check_valid(valid, triples, num_entities, num_relations)
     device = torch.device("cpu") if tables is not None else pick_device(config.device)
+    if tables is not None and config.average:
+        raise InputError("average: weights whose tables lie in files are not averaged; leave one of both out")
     mapped = None if tables is None else MappedTables(tables)
     with seeded(config.seed, 0):
         model = build_scorer(config, num_entities, num_relations, triples, features, mapped).to(device)
@@ -119,9 +122,12 @@ def fit(
             row = run_epoch(model, mode, optimizer, config, state.epoch, state.step, states=states, seconds=left)
             state.epoch, state.step = state.epoch + 1, int(row["step"])
             is_last = state.epoch == config.epochs or time.monotonic() - started >= left
+            if config.average:
+                average_weights(state.average, model, config.average, state.epoch)
             if valid is not None and (is_last or state.epoch % config.valid_every == 0):
-                row["valid_mrr"] = validation_mrr(model, valid, triples, known, config)
-                state.judge(row["valid_mrr"], model)
+                with weights_of(model, state.average):
+                    row["valid_mrr"] = validation_mrr(model, valid, triples, known, config)
+                    state.judge(row["valid_mrr"], model)
             state.seconds += time.monotonic() - started
             row["seconds"] = state.seconds
             state.history.append(row)
@@ -132,8 +138,8 @@ def fit(
                 next_save = saved_at(checkpoint, model, optimizer, state)
     if checkpoint is not None:
         saved_at(checkpoint, model, optimizer, state)
-    if state.best:
-        model.load_state_dict(state.best)
+    if state.best or state.average:
+        model.load_state_dict(state.best or state.average)
     return FitResult(model.eval(), state.history, stopped, state.best_epoch if state.best else state.epoch)
 
 

@@ -57,8 +57,9 @@ def test_the_callers_random_numbers_are_left_alone() -> None:
         {"optimizer": "adam", "lr": 0.01},
         {"scorer": "transe", "negatives": 4},
         {"encoder": "compgcn", "dropout": 0.1},
+        {"scorer": "tucker", "average": 0.9},
     ],
-    ids=["adagrad", "adam", "sparse", "gnn"],
+    ids=["adagrad", "adam", "sparse", "gnn", "averaged"],
 )
 def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(tmp_path: Path, settings: dict[str, Any]) -> None:
     config = FitConfig(**{"dim": 8, "epochs": 6, "batch": 8, "valid_every": 2, **settings})
@@ -83,7 +84,8 @@ def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(tmp_path: Path, s
 def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
     fitted(checkpoint=tmp_path / "fit", valid=random_facts()[:4])
     names = {path.name for path in (tmp_path / "fit").iterdir()}
-    assert names == {"model.safetensors", "optimizer.safetensors", "best.safetensors", "state.json"}
+    tensors = {f"{name}.safetensors" for name in ("model", "optimizer", "best", "average")}
+    assert names == {*tensors, "state.json"}
 
 
 def test_without_resume_a_fit_starts_anew(tmp_path: Path) -> None:
@@ -195,6 +197,11 @@ def test_mapped_tables_change_nothing_but_where_they_lie(tmp_path: Path, setting
     places = {"tables": tmp_path / "tables", "checkpoint": tmp_path / "fit"}
     fitted(short, **places)
     assert_same(held, fitted(config, resume=True, **places))
+
+
+def test_tables_that_lie_in_files_are_not_averaged(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="average: weights whose tables lie in files"):
+        fitted(FitConfig(dim=8, epochs=1, mode="sampled", shared=4, average=0.9), tables=tmp_path / "tables")
 
 
 def test_tables_without_a_place_are_refused(tmp_path: Path) -> None:

@@ -66,9 +66,9 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
         raise InputError(f"{folder}: holds a fit of other facts or settings; remove it or choose another --out")
     model.load_state_dict(read_tensors(folder / "model.safetensors"))
     restore(optimizer, read_tensors(folder / "optimizer.safetensors"))
-    state = FitState(**saved, **{name: read_tensors(folder / f"{name}.safetensors") for name in WEIGHTS})
-    state.average = {name: tensor.to(model.state_dict()[name].device) for name, tensor in state.average.items()}
-    return state
+    best, average = (read_tensors(folder / f"{name}.safetensors") for name in WEIGHTS)
+    devices = {name: tensor.device for name, tensor in model.state_dict().items()}
+    return FitState(**saved, best=best, average={name: tensor.to(devices[name]) for name, tensor in average.items()})
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

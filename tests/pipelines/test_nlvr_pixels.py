@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from typer.testing import CliRunner
 
 from kept.data.readers.nlvr import GROUND, RGB, drawing, moved
 from kept.data.record import Region, read_records
@@ -20,6 +21,7 @@ from kg.errors import InputError
 from pipelines.bench.nlvr_guises import NAMES, Guise, examples, guises, recoloured, slot_of
 from pipelines.bench.nlvr_pixels import GAP, boxes_in, in_a_square
 from pipelines.bench.pictures_data import nlvr_pixels
+from pipelines.cli import app
 from tests.pipelines.test_bench_pictures import RECORD, shape
 
 BLUE, YELLOW, BLACK = RGB["blue"], RGB["yellow"], RGB["black"]
@@ -123,6 +125,19 @@ def test_pictures_that_are_missing_or_others_are_told(tmp_path: Path) -> None:
     Image.new("RGB", (50, 50)).save(tmp_path / "small.png")
     with pytest.raises(InputError, match=r"small\.png: a picture of 50 x 50 pixels; NLVR's have 400 x 100"):
         boxes_in(tmp_path / "small.png")
+
+
+def test_the_command_trains_and_answers_from_pixels(tmp_path: Path) -> None:
+    lay(tmp_path / "nlvr")
+    small = ("stages.0.steps=2", "stages.1.steps=1", "model.width=16", "model.layers=1", "tokenizer.vocabulary=60")
+    arguments = ["--task", "nlvr-pixels", "--data", str(tmp_path / "nlvr"), "--work", str(tmp_path / "work"), "--json"]
+    asked = [*arguments, "--threads", "1", *(word for setting in small for word in ("--set", setting))]
+    done = CliRunner().invoke(app, ["bench", "pictures", *asked])
+    assert done.exit_code == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [(row["arm"], row["n"]) for row in rows] == [("model", 1), ("majority", 1), ("question-only", 1)]
+    config = json.loads((tmp_path / "work" / "run" / "model" / "config.json").read_text())
+    assert config["regions"] is None and config["image"]["size"] == 72
 
 
 @pytest.mark.data

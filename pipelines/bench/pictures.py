@@ -16,13 +16,13 @@ from pipelines.options import Json, Quiet, Settings, command, say
 if TYPE_CHECKING:
     from kept.probing.rows import Figure
 
-TASKS = ("easy-vqa", "nlvr", "scenes")
+TASKS = ("easy-vqa", "nlvr", "nlvr-pixels", "scenes")
 OF_CAPTIONS = ["retrieval", "alignment", "detection", "captions"]
 
 
 @command
 def bench_pictures(
-    task: Annotated[str, typer.Option(help="easy-vqa, nlvr or scenes.")],
+    task: Annotated[str, typer.Option(help="easy-vqa, nlvr, nlvr-pixels or scenes.")],
     data: Annotated[Path | None, typer.Option(help="Where the set lies; for scenes, what kept scenes made.")] = None,
     things: Annotated[
         Path | None, typer.Option(help="For scenes: what kept scenes --objects 1 made, to retrieve from as well.")

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import random
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import permutations
 from pathlib import Path
 
-from kept.data.readers.nlvr import COLOURS, HEIGHT, NLVR, STEP, WIDTH, feature_of, moved
-from kept.data.record import Record, Region, write_records
+from kept.data.record import Record, write_records
 from kg.errors import InputError
+from kg.storage import atomic_directory
+from pipelines.bench.nlvr_guises import COPIES, examples, guises, nlvr_root
+from pipelines.bench.nlvr_pixels import pictured
 from pipelines.bench.nlvr_statements import statements
 
-COPIES = 12
-"""Of each NLVR example that is trained on, the first as it is."""
 STATEMENTS = 3
 """Simple statements about each guise of a scene, to learn words from before sentences."""
-ORDERS = tuple(permutations(range(3)))
-NAMES = tuple(COLOURS.values())
-COLOUR_WORD = re.compile(rf"\b({'|'.join(NAMES)})\b", re.IGNORECASE)
-SIDE_WORD = re.compile(r"\b(left|right)", re.IGNORECASE)
+PICTURES = "pictures"
 
 Made = tuple[Path, Path, Path]
 """Folders of records to train on and to test on, and the root of their pictures."""
@@ -73,69 +66,36 @@ def nlvr(data: Path | None, work: Path) -> Made:
     Raises:
         InputError: when the folder does not hold the three parts.
     """
-    root = data or Path(".data/eval/nlvr")
-    parts = {part: root / part / f"{part}.json" for part in ("dev", "test", "hidden")}
-    for path in parts.values():
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; name NLVR's folder by --data")
+    root = nlvr_root(data)
 
-    def read(*names: str) -> Iterator[Record]:
-        paths = tuple(str(parts[name]) for name in names)
-        yield from NLVR(paths=paths, pictures=str(root), permutations=1, features=True).records()
+    def told() -> Iterator[Record]:
+        for record in examples(root, "test", "hidden"):
+            yield from (guise.told(record) for guise in guises(record, COPIES))
 
-    write_records(work / "train", (guise for record in read("test", "hidden") for guise in guises(record)))
-    scenes = (guise for record in read("test", "hidden") for guise in guises(record))
-    write_records(work / "statements", (made for scene in scenes for made in statements(scene, STATEMENTS)))
-    write_records(work / "test", read("dev"))
+    write_records(work / "train", told())
+    write_records(work / "statements", (made for scene in told() for made in statements(scene, STATEMENTS)))
+    write_records(work / "test", examples(root, "dev"))
     return work / "train", work / "test", root
 
 
-MAKERS: dict[str, Callable[[Path | None, Path], Made]] = {"easy-vqa": easy_vqa, "nlvr": nlvr}
+def nlvr_pixels(data: Path | None, work: Path) -> Made:
+    """`nlvr` without its regions: each guise is a picture, made from the example's own, in the folder beside `work`.
 
-
-def guises(record: Record, copies: int = COPIES) -> Iterator[Record]:
-    """Records that are true or false for the same reason: boxes in another order, mirrored, in exchanged colours.
-
-    Sentences that speak of left and right are not mirrored, those with a colour misspelt keep their colours.
+    Raises:
+        InputError: when the folder does not hold the three parts, or a picture is missing or another than NLVR's.
     """
-    yield record
-    draw = random.Random(record.id)
-    text = record.text or ""
-    for number in range(1, copies):
-        order = ORDERS[number % len(ORDERS)]
-        regions = reordered(record.regions, order)
-        if draw.random() < 0.5 and not SIDE_WORD.search(text):
-            regions = [mirrored(region) for region in regions]
-        words = text
-        if not misspelt(text):
-            change = dict(zip(NAMES, draw.sample(NAMES, len(NAMES)), strict=True))
-            words = COLOUR_WORD.sub(lambda found, change=change: change[found[0].lower()], text)  # type: ignore[misc]
-            regions = [
-                region._replace(attributes=tuple(change[name] for name in region.attributes)) for region in regions
-            ]
-        regions = [region._replace(feature=feature_of(region)) for region in regions]
-        yield replace(record, id=f"{record.id}/{number}", text=words, regions=tuple(regions), image=None)
+    root, pictures = nlvr_root(data), work.with_name(PICTURES)
+    with atomic_directory(pictures) as partial:
+        scenes = list(pictured(examples(root, "test", "hidden"), root, partial, COPIES))
+        tested = list(pictured(examples(root, "dev"), root, partial, copies=1))
+    told = (replace(made, image=scene.image) for scene in scenes for made in statements(scene, STATEMENTS))
+    for part, records in (("train", scenes), ("statements", told), ("test", tested)):
+        write_records(work / part, (replace(record, regions=()) for record in records))
+    return work / "train", work / "test", pictures
 
 
-def slot_of(region: Region) -> int:
-    """The box that a shape lies in."""
-    return int((region.box[0] * WIDTH + 0.5) // STEP)
-
-
-def reordered(regions: Sequence[Region], order: Sequence[int]) -> list[Region]:
-    """The shapes when box `order[s]` stands at place s."""
-    boxes = [[region for region in regions if slot_of(region) == slot] for slot in range(3)]
-    return [region for slot, box in enumerate(order) for region in moved(boxes[box], slot - box)]
-
-
-def mirrored(region: Region) -> Region:
-    """A shape with left and right of its box exchanged."""
-    left, top, right, bottom = region.box
-    middle = (STEP * slot_of(region) * 2 + HEIGHT) / WIDTH
-    return region._replace(box=(middle - right, top, middle - left, bottom))
-
-
-def misspelt(text: str) -> bool:
-    """Whether a word looks like the name of a colour and is none."""
-    words = {word for word in re.findall(r"[a-z]+", text.lower()) if word not in NAMES}
-    return any(difflib.get_close_matches(word, NAMES, 1, 0.75) for word in words)
+MAKERS: dict[str, Callable[[Path | None, Path], Made]] = {
+    "easy-vqa": easy_vqa,
+    "nlvr": nlvr,
+    "nlvr-pixels": nlvr_pixels,
+}

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from kept.data.readers.nlvr import HEIGHT, STEP, WIDTH, feature_of
 from kept.data.record import Record, Region, read_records
-from pipelines.bench.pictures_data import easy_vqa, guises, mirrored, misspelt, slot_of
+from pipelines.bench.nlvr_guises import guises, mirrored, misspelt, slot_of
+from pipelines.bench.pictures_data import easy_vqa
 from pipelines.cli import app
 
 
@@ -47,7 +48,7 @@ def holds(record: Record) -> bool:
 
 
 def test_a_guise_is_true_for_the_same_reason() -> None:
-    made = list(guises(RECORD, 40))
+    made = [guise.told(RECORD) for guise in guises(RECORD, 40)]
     assert len({record.id for record in made}) == 40
     assert all(holds(record) for record in made)
     assert len({record.text for record in made}) == 6, "three colours in all their orders"
@@ -57,11 +58,13 @@ def test_a_guise_is_true_for_the_same_reason() -> None:
 
 def test_what_speaks_of_sides_is_not_mirrored_and_misspelt_colours_stay() -> None:
     sided = replace(RECORD, text="On the left.")
-    circles = [region for record in guises(sided, 30) for region in record.regions if region.label == "circle"]
+    circles = [
+        region for guise in guises(sided, 30) for region in guise.told(sided).regions if region.label == "circle"
+    ]
     assert {round(region.box[0] * WIDTH) % STEP for region in circles} == {40}
     assert misspelt("a yelow circle") and not misspelt("a yellow circle near the wall")
     wrong = replace(RECORD, text="a yelow circle")
-    assert {record.text for record in guises(wrong, 10)} == {"a yelow circle"}
+    assert {guise.told(wrong).text for guise in guises(wrong, 10)} == {"a yelow circle"}
 
 
 def test_a_mirror_is_its_own_inverse() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -19,10 +20,17 @@ def product(left: Tensor, right: Tensor, *, half: bool = False) -> Tensor:
     """
     if not half or left.device.type != "cpu":
         return left @ right.T
+    with rounding_factors():
+        return left @ right.T
+
+
+@contextmanager
+def rounding_factors() -> Iterator[None]:
+    """Within the block products of 32-bit matrices may round their factors to bfloat16, in all threads."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        return left @ right.T
+        yield
     finally:
         torch.set_float32_matmul_precision(before)
 

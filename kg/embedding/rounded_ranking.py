@@ -11,8 +11,10 @@ is the true answer's own score. Processors that multiply 16 bits faster thus ran
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +22,11 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from kg.embedding.products import product
+from kg.embedding.products import rounding_factors
+from kg.words import first_byte
 
-SLICE, QUERIES = 4096, 256
-"""Entities and queries of a block: its 4 MB of scores are counted while the cache still has them."""
+SLICE, QUERIES = 1024, 1024
+"""Entities and queries of a block: its 4 MB of scores, and its entities, are in the cache when they are counted."""
 DOUBTFUL, ENOUGH = 0.05, 1 << 20
 """The share of rivals in doubt from which products in 32 bits are cheaper, and of how many it is told."""
 ROOM = 1 << 18
@@ -83,15 +86,33 @@ def count_by_rounding(
         >>> [count.tolist() for count in count_by_rounding(left, right, facts)]
         [[0], [2]]
     """
-    count = Count(left, right, facts)
+    counting = Count(left, right, facts)
     width = min(SLICE, chunk or SLICE)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for start in range(0, len(right), width):
-            entities = Rounded.of(right[start : start + width])
-            for first in range(0, len(left), QUERIES):
-                if not count.block(entities, start, first, pool):
-                    return None
-    return count.better, count.equal
+    better, equal = np.zeros((2, len(facts.rows)), np.int64)
+    again = looked_at = 0
+    with one_thread_each() as pool, rounding_factors():
+        for part in pool.map(lambda start: counting.slice(start, start + width), range(0, len(right), width)):
+            better, equal = better + part.better, equal + part.equal
+            again, looked_at = again + part.again, looked_at + min(width, len(right)) * len(facts.rows)
+            if part.overflow or again > DOUBTFUL * max(looked_at, ENOUGH):
+                counting.given_up = True
+                return None
+    return better, equal
+
+
+@contextmanager
+def one_thread_each() -> Iterator[ThreadPoolExecutor]:
+    """As many threads as torch has for a product, each of which computes products by itself.
+
+    Threads of a product go on waiting for the next one, at the cost of those that count.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Doubt(NamedTuple):
@@ -107,44 +128,51 @@ class Doubt(NamedTuple):
     single: np.ndarray
 
 
+class SliceCount(NamedTuple):
+    """What a slice of the entities adds: (F,) counts, how many scores were computed again, whether too many to tell."""
+
+    better: np.ndarray
+    equal: np.ndarray
+    again: int
+    overflow: bool
+
+
 class Count:
-    """What has been counted, block by block of queries and entities."""
+    """All queries with a slice of the entities, in blocks."""
 
     def __init__(self, left: Tensor, right: Tensor, facts: Facts) -> None:
-        self.queries, self.whole, self.facts = Rounded.of(left), (left.numpy(), right.numpy()), facts
+        # Whether gradients are wanted is told to each thread for itself.
+        left, right = left.detach(), right.detach()
+        self.queries, self.right, self.facts = Rounded.of(left), right, facts
+        self.whole = left.numpy(), right.numpy()
         self.own = exact_scores(*self.whole, facts.rows, facts.columns)
         # Sums of K products, the norms themselves, and the answer's own score brought to 32 bits.
         rounding = np.float32((left.shape[1] + 4) * ROUNDING) * self.queries.norm
         self.doubt = Doubt(self.queries.slack + rounding, self.queries.values.norm(dim=1).numpy(), rounding)
-        self.better, self.equal = np.zeros((2, len(facts.rows)), np.int64)
-        self.again = self.looked_at = 0
+        self.bounds = np.searchsorted(facts.rows, np.arange(0, len(left) + QUERIES, QUERIES))
+        self.given_up = False
 
-    def block(self, entities: Rounded, start: int, first: int, pool: ThreadPoolExecutor) -> bool:
-        """Count what is certain of a block, then what is not; whether that was a gain so far."""
-        rows = self.facts.rows
-        scores = product(self.queries.values[first : first + QUERIES], entities.values, half=True).numpy()
-        clear_known(scores, start, first, self.facts.starts, self.facts.known)
-        begin, end = np.searchsorted(rows, (first, first + QUERIES))
-        edges = np.linspace(begin, end, torch.get_num_threads() + 1).astype(int)
-
-        def look(part: slice) -> Counted:
-            norm, slack, single = (each[rows[part]] for each in self.doubt)
-            by_query = rows[part], self.own[part], norm, slack, single
-            counted: Counted = count_certain(
-                scores, *self.whole, start, first, entities.norm, entities.slack, *by_query, ROOM
+    def slice(self, start: int, stop: int) -> SliceCount:
+        """Count what is certain, then what is not; nothing once all is given up."""
+        entities, again = Rounded.of(self.right[start:stop]), 0
+        better, equal = np.zeros((2, len(self.facts.rows)), np.int64)
+        for first, begin, end in zip(count(0, QUERIES), self.bounds, self.bounds[1:], strict=False):
+            if self.given_up:
+                break
+            scores = (self.queries.values[first : first + QUERIES] @ entities.values.T).numpy()
+            clear_known(scores, start, first, self.facts.starts, self.facts.known)
+            rows, own = self.facts.rows[begin:end], self.own[begin:end]
+            norm, slack, single = (each[rows] for each in self.doubt)
+            certain, repeated, fact, column = count_certain(
+                scores, *self.whole, start, first, entities.norm, entities.slack, rows, own, norm, slack, single, ROOM
             )
-            return counted
-
-        parts = [slice(one, two) for one, two in itertools.pairwise(edges) if two > one]
-        for part, (certain, again, fact, column) in zip(parts, pool.map(look, parts), strict=True):
+            again += repeated
             if len(fact) == ROOM:
-                return False
-            ahead = exact_scores(*self.whole, rows[part][fact], column) - self.own[part][fact]
-            self.better[part] += certain + np.bincount(fact[ahead > 0], minlength=len(certain))
-            self.equal[part] += np.bincount(fact[ahead == 0], minlength=len(certain))
-            self.again += again
-        self.looked_at += scores.shape[1] * (end - begin)
-        return bool(self.again <= DOUBTFUL * max(self.looked_at, ENOUGH))
+                return SliceCount(better, equal, again, overflow=True)
+            ahead = exact_scores(*self.whole, rows[fact], column) - own[fact]
+            better[begin:end] = certain + np.bincount(fact[ahead > 0], minlength=len(certain))
+            equal[begin:end] = np.bincount(fact[ahead == 0], minlength=len(certain))
+        return SliceCount(better, equal, again, overflow=False)
 
 
 Counted = tuple[np.ndarray, int, np.ndarray, np.ndarray]
@@ -230,15 +258,15 @@ def count_certain(
             doubtful += np.int32(near)
         again += doubtful
         for word in range(len(words) if doubtful else 0):
-            if not words[word]:
-                continue
-            for column in range(8 * word, 8 * word + 8):
-                if marks[column]:
-                    ahead, most = single_score(query, right[start + column]) - mine, c * entity_norm[column]
-                    if ahead > most:
-                        certain += np.int32(1)
-                    elif ahead >= -most and found < room:
-                        facts[found], columns[found] = fact, start + column
-                        found += 1
+            left_over = words[word]
+            while left_over:
+                column = 8 * word + first_byte(left_over)
+                left_over &= left_over - np.uint64(1)
+                ahead, most = single_score(query, right[start + column]) - mine, c * entity_norm[column]
+                if ahead > most:
+                    certain += np.int32(1)
+                elif ahead >= -most and found < room:
+                    facts[found], columns[found] = fact, start + column
+                    found += 1
         better[fact] = certain
     return better, again, facts[:found], columns[:found]

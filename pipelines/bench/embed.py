@@ -91,7 +91,8 @@ def bench_embed(
     if out is not None:
         write_results(out, run, rows)
     if record is not None:
-        write_section(record, "kept bench embed", run, text.strip())
+        about = f": {', '.join(task)}" if task else ""
+        write_section(record, f"kept bench embed{about}", run, text.strip())
     if not as_json:
         say(text)
     return {"rows": [row.to_json() for row in rows], "run": run}

@@ -76,11 +76,15 @@ def measured(
     chosen = [f"root={root}", f"pictures={pictures}", *settings]
     run = Run.prepare(load_recipe(task, chosen))
     say(f"training {task}: {sum(stage.steps for stage in run.recipe.stages):,} steps")
-    cpu = time.process_time()
-    model = run.train(work / "run")
     told = work / "minutes.json"
-    if not told.is_file():
-        write_json(told, (time.process_time() - cpu) / 60)
+    before, cpu = float(read_json(told)) if told.is_file() else 0.0, time.process_time()
+
+    def count_minutes(stage: str, step: int, steps: int) -> None:
+        """Those of runs that were interrupted count too."""
+        if step % 100 == 0 or step == steps:
+            write_json(told, before + (time.process_time() - cpu) / 60)
+
+    model = run.train(work / "run", on_step=count_minutes)
     minutes = float(read_json(told))
     if task != "scenes":
         records = work / "records"

@@ -66,9 +66,9 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
         raise InputError(f"{folder}: holds a fit of other facts or settings; remove it or choose another --out")
     model.load_state_dict(read_tensors(folder / "model.safetensors"))
     restore(optimizer, read_tensors(folder / "optimizer.safetensors"))
-    state = FitState(**saved, **{name: read_tensors(folder / f"{name}.safetensors") for name in WEIGHTS})
-    state.average = {name: tensor.to(model.state_dict()[name].device) for name, tensor in state.average.items()}
-    return state
+    best, average = (read_tensors(folder / f"{name}.safetensors") for name in WEIGHTS)
+    own = model.state_dict()
+    return FitState(**saved, best=best, average={name: value.to(own[name].device) for name, value in average.items()})
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -14,6 +14,8 @@ from kept.data.record import Record, Region, read_records
 from pipelines.bench.nlvr_guises import guises, mirrored, misspelt, slot_of
 from pipelines.bench.pictures_data import easy_vqa
 from pipelines.cli import app
+from tests.kept.data.scenes.tiny import write_artwork, write_names
+from tests.pipelines.chain import answer
 
 
 def shape(slot: int, x: float, y: float, side: float, label: str = "square", colour: str = "blue") -> Region:
@@ -108,3 +110,24 @@ def test_mistakes_are_told_in_one_line(arguments: list[str], message: str, tmp_p
     found = CliRunner().invoke(app, ["bench", "pictures", *arguments, "--work", str(tmp_path)])
     assert found.exit_code == 2
     assert message in " ".join(found.stderr.split())
+
+
+def test_scenes_are_trained_on_and_measured_on_every_held_out_split(tmp_path: Path) -> None:
+    write_artwork(tmp_path / "one", 0)
+    write_artwork(tmp_path / "two", 1)
+    write_names(tmp_path / "names.tsv")
+    art = [f"--artist={name}={tmp_path / name}" for name in ("one", "two")]
+    art += ["--names", str(tmp_path / "names.tsv"), "--hold-out-artist=two", "--size=64", "--workers=1"]
+    for name, objects, number in (("scenes", "2-3", 80), ("things", "1", 60)):
+        answer("scenes", "--out", tmp_path / name, "--objects", objects, "--scenes", number, *art)
+    small = ["model.image={size: 48, patch: 12, layers: 1, stem: convolution}", "model.width=16", "model.hidden=16"]
+    small += [f"stages.{stage}.objectives.detection.queries=16" for stage in (0, 1)]
+    small += ["stages.0.steps=2", "stages.1.steps=2"]
+    place = ["--data", tmp_path / "scenes", "--things", tmp_path / "things", "--work", tmp_path / "work"]
+    told = answer("bench", "pictures", "--task=scenes", "--threads=1", *place, *(f"--set={each}" for each in small))
+    splits = {row["split"] for row in told["rows"]}
+    assert {"test", "test-artist", "single things, test", "single things, test-artist"} <= splits
+    assert {row["task"] for row in told["rows"]} == {"retrieval", "alignment", "detection", "captions", "answers"}
+    assert not any("composition" in split for split in splits if split.startswith("single"))
+    again = answer("bench", "pictures", "--task=scenes", "--threads=1", *place, *(f"--set={each}" for each in small))
+    assert again["core_minutes"] == told["core_minutes"] and again["rows"] == told["rows"]

@@ -15,8 +15,8 @@ GROUPS = 8
 class ConvolutionStem(nn.Module):
     """Pictures (B, 3, H, W) -> (B, H/P x W/P, D), row by row, by convolutions whose strides multiply to the patch P.
 
-    One step for each prime factor of P: a convolution of that stride, then one of stride 1 with a residual, each behind
-    a group norm and a GELU; channels double from step to step up to D. A thing is known by the same weights wherever in
+    One step for each prime factor of P: x = conv(x) of that stride, then x + conv'(gelu(norm(x))) of stride 1; channels
+    double from step to step up to D. A thing is known by the same weights wherever in
     a patch it lies, and across the borders of patches, which a projection of whole patches must learn place by place.
 
     Args:

@@ -33,6 +33,8 @@ ROOM = 1 << 18
 """Rivals of a block that 32 bits may leave in doubt."""
 ROUNDING = 2.0**-23
 """Above the relative error of a sum or a product in 32 bits, and of bringing a number to them."""
+VANISHING = np.float32(1e-30)
+"""Above what is lost where numbers are too small for 32 bits."""
 
 
 class Rounded(NamedTuple):
@@ -129,7 +131,13 @@ class Doubt(NamedTuple):
 
 
 class SliceCount(NamedTuple):
-    """What a slice of the entities adds: (F,) counts, how many scores were computed again, whether too many to tell."""
+    """What a slice of the entities adds.
+
+    Args:
+        better, equal: (F,) counts.
+        again: how many scores were computed again.
+        overflow: whether too many are in doubt, or scores too large for 32 bits.
+    """
 
     better: np.ndarray
     equal: np.ndarray
@@ -156,6 +164,8 @@ class Count:
         """Count what is certain, then what is not; nothing once all is given up."""
         entities, again = Rounded.of(self.right[start:stop]), 0
         better, equal = np.zeros((2, len(self.facts.rows)), np.int64)
+        if float(entities.norm.max()) * float(self.queries.norm.max()) > np.finfo(np.float32).max:
+            return SliceCount(better, equal, again, overflow=True)
         for first, begin, end in zip(count(0, QUERIES), self.bounds, self.bounds[1:], strict=False):
             if self.given_up:
                 break
@@ -250,7 +260,7 @@ def count_certain(
         a, b, c = by_norm[fact], by_slack[fact], single[fact]
         certain = doubtful = np.int32(0)
         for column in range(width):
-            ahead, most = line[column] - mine, a * entity_norm[column] + b * entity_slack[column]
+            ahead, most = line[column] - mine, a * entity_norm[column] + b * entity_slack[column] + VANISHING
             above = ahead > most
             near = (ahead >= -most) & ~above
             marks[column] = near
@@ -262,7 +272,7 @@ def count_certain(
             while left_over:
                 column = 8 * word + first_byte(left_over)
                 left_over &= left_over - np.uint64(1)
-                ahead, most = single_score(query, right[start + column]) - mine, c * entity_norm[column]
+                ahead, most = single_score(query, right[start + column]) - mine, c * entity_norm[column] + VANISHING
                 if ahead > most:
                     certain += np.int32(1)
                 elif ahead >= -most and found < room:

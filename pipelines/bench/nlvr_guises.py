@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kept.data.readers.nlvr import COLOURS, GROUND, HEIGHT, NLVR, RGB, STEP, WIDTH, feature_of, moved
+from kept.data.readers.nlvr import GROUND, HEIGHT, NAMES, NLVR, RGB, STEP, WIDTH, feature_of, moved, slot_of
 from kept.data.record import Record, Region
 from kg.errors import InputError
 
@@ -24,7 +24,6 @@ COPIES = 12
 """Of each NLVR example that is trained on, the first as it is."""
 PARTS = ("dev", "test", "hidden")
 ORDERS = tuple(permutations(range(3)))
-NAMES = tuple(COLOURS.values())
 COLOUR_WORD = re.compile(rf"\b({'|'.join(NAMES)})\b", re.IGNORECASE)
 SIDE_WORD = re.compile(r"\b(left|right)", re.IGNORECASE)
 
@@ -120,11 +119,6 @@ def recoloured(pixels: NDArray[np.uint8], colours: Sequence[str]) -> NDArray[np.
     change = np.linalg.solve(*homogeneous)[:, :3]
     mapped = pixels.reshape(-1, 3) @ change[:3] + change[3]
     return mapped.round().clip(0, 255).astype(np.uint8).reshape(pixels.shape)
-
-
-def slot_of(region: Region) -> int:
-    """The box that a shape lies in."""
-    return int((region.box[0] * WIDTH + 0.5) // STEP)
 
 
 def reordered(regions: Sequence[Region], order: Sequence[int]) -> list[Region]:

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from kept.data.readers.nlvr import COLOURS, HEIGHT, STEP, WIDTH
+from kept.data.readers.nlvr import HEIGHT, NAMES, STEP, WIDTH, slot_of
 from kept.data.record import Record, Region
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five")
-NAMES = tuple(COLOURS.values())
 KINDS = ("square", "circle", "triangle")
 WALLS = {"left side": "left", "right side": "right", "top": "top", "base": "bottom", "wall": "any", "edge": "any"}
 TRIES = 12
@@ -38,7 +37,7 @@ def boxes_of(regions: Sequence[Region]) -> list[list[Shape]]:
     found: list[list[Shape]] = [[], [], []]
     for region in regions:
         left, top, right, bottom = (x * side for x, side in zip(region.box, (WIDTH, HEIGHT) * 2, strict=True))
-        slot = int((left + 0.5) // STEP)
+        slot = slot_of(region)
         gaps = {
             "left": left - STEP * slot,
             "top": top,

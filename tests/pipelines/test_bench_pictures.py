@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kept.data.readers.nlvr import HEIGHT, STEP, WIDTH, feature_of
+from kept.data.readers.nlvr import HEIGHT, STEP, WIDTH, feature_of, slot_of
 from kept.data.record import Record, Region, read_records
-from pipelines.bench.nlvr_guises import guises, mirrored, misspelt, slot_of
+from pipelines.bench.nlvr_guises import guises, mirrored, misspelt
 from pipelines.bench.pictures_data import easy_vqa
 from pipelines.cli import app
 from tests.kept.data.scenes.tiny import write_artwork, write_names

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
-from kept.data.readers.nlvr import GROUND, RGB, drawing, moved
+from kept.data.readers.nlvr import GROUND, RGB, drawing, moved, slot_of
 from kept.data.record import Region, read_records
 from kg.errors import InputError
-from pipelines.bench.nlvr_guises import NAMES, Guise, examples, guises, recoloured, slot_of
+from pipelines.bench.nlvr_guises import NAMES, Guise, examples, guises, recoloured
 from pipelines.bench.nlvr_pixels import GAP, boxes_in, in_a_square
 from pipelines.bench.pictures_data import nlvr_pixels
 from pipelines.cli import app

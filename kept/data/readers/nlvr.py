@@ -25,6 +25,7 @@ WIDTH, HEIGHT = 400, 100
 STEP = 150
 """From the left of one box to the left of the next."""
 COLOURS = {"yellow": "yellow", "black": "black", "#0099ff": "blue"}
+NAMES = tuple(COLOURS.values())
 RGB = {"yellow": (255, 255, 0), "black": (0, 0, 0), "blue": (0, 153, 255)}
 GROUND = (211, 211, 211)
 NEAR = 8.0
@@ -150,6 +151,15 @@ def shape(item: Any, slot: int) -> Region:
 SHAPES, SIDES = ("circle", "square", "triangle"), (10, 20, 30)
 
 
+def slot_of(region: Region) -> int:
+    """The box that a shape lies in, counted from the left.
+
+    >>> slot_of(Region((0.75, 0.0, 0.8, 0.2), "square", ("blue",)))
+    2
+    """
+    return int((region.box[0] * WIDTH + 0.5) // STEP)
+
+
 def feature_of(region: Region) -> tuple[float, ...]:
     """What NLVR's files say of a shape as numbers, with places counted inside its box.
 
@@ -160,7 +170,7 @@ def feature_of(region: Region) -> tuple[float, ...]:
     (1.0, 0.0, 0.0, 1.0, 0.0, 0.8, 0.2, 1.0)
     """
     left, top, right, bottom = (share * length for share, length in zip(region.box, (WIDTH, HEIGHT) * 2, strict=True))
-    slot = int((left + 0.5) // STEP)
+    slot = slot_of(region)
     inside = [
         round((value - shift) / HEIGHT, 2)
         for value, shift in ((left, STEP * slot), (top, 0), (right, STEP * slot), (bottom, 0))

@@ -32,7 +32,9 @@ def example(seed: int, queries: int, entities: int, width: int, spread: float) -
 def in_full(left: Tensor, right: Tensor, facts: Facts) -> tuple[list[int], list[int]]:
     rows, columns = facts.rows.repeat(len(right)), np.tile(np.arange(len(right)), len(facts.rows))
     scores = exact_scores(left.numpy(), right.numpy(), rows, columns).reshape(len(facts.rows), -1)
-    np.testing.assert_allclose(scores, (left.double() @ right.double().T).numpy()[facts.rows], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        scores, (left.double() @ right.double().T).numpy()[facts.rows], rtol=1e-9, atol=1e-9 * np.abs(scores).max()
+    )
     better, equal = [], []
     for row, column, line in zip(facts.rows, facts.columns, scores, strict=True):
         unknown = np.ones(len(right), dtype=bool)
@@ -65,6 +67,7 @@ def test_blocks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     torch.set_num_threads(3)
     try:
         counted = count_by_rounding(left, right, facts)
+        assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
     assert counted is not None
@@ -99,6 +102,20 @@ def test_doubt_without_end_is_left_to_32_bits(monkeypatch: pytest.MonkeyPatch) -
     with torch.no_grad():
         model.entities.fill_(0.5)
     assert (rank(model, test, test).optimistic == 1).all()
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-17, 1e-20, 1e15])
+def test_very_small_and_very_large_vectors_are_counted_as_others(scale: float) -> None:
+    left, right, facts = example(7, 9, 90, 24, 0.0)
+    left, right = left * scale, right * scale
+    counted = count_by_rounding(left, right, facts)
+    assert counted is not None
+    assert (counted[0].tolist(), counted[1].tolist()) == in_full(left, right, facts)
+
+
+def test_scores_beyond_32_bits_are_left_to_the_other_way() -> None:
+    left, right, facts = example(7, 9, 90, 24, 0.0)
+    assert count_by_rounding(left * 1e19, right * 1e19, facts) is None
 
 
 @pytest.mark.parametrize("name", sorted(SCORERS))

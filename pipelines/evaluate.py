@@ -61,7 +61,7 @@ def evaluated(
             raise InputError(f"--task {name}: no such task; {nearest(name, TASKS)}")
     if how not in ("greedy", "beam", "nucleus"):
         raise InputError(f"--how {how}: write greedy, beam or nucleus")
-    from kept.data.record import read_records
+    from kept.data.shards import read_records
     from kept.data.tokenizer import load_tokenizer
     from kept.modeling.model import KeptModel
     from kept.probing import media

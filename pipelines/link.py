@@ -87,7 +87,8 @@ def write(linker: Linker, corpus: list[Path], out: Path) -> dict[str, Any]:
     from collections import Counter
     from collections.abc import Iterator
 
-    from kept.data.record import Record, write_records
+    from kept.data.record import Record
+    from kept.data.shards import write_records
     from kept.data.sources import text_records
     from kg.progress import track
 

@@ -45,7 +45,7 @@ def read(
 ) -> dict[str, Any]:
     """Read pictures, texts, boxes, questions and scene graphs into records."""
     from kept.data.readers import READERS, Rejects
-    from kept.data.record import write_records
+    from kept.data.shards import write_records
     from kg.progress import track
 
     refuse_to_replace(out)

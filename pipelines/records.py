@@ -41,7 +41,8 @@ def records(
     Refuses to write anything when a record states a fact of B or D or names a held-out entity.
     """
     from kept.data.leaks import count_leaks
-    from kept.data.record import Record, write_records
+    from kept.data.record import Record
+    from kept.data.shards import write_records
     from kept.data.sources import SOURCES, Sayable
     from kept.linking import Linker
     from kg import KnowledgeGraph

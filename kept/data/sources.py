@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from kept.data.record import Record, read_records
+from kept.data.record import Record
+from kept.data.shards import read_records
 from kg.errors import InputError
 from kg.registry import Registry
 from kg.verbalize import Span, about_picture, caption, verbalize

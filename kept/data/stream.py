@@ -12,7 +12,8 @@ import numpy as np
 from kept.data.readers.base import expanded
 from kept.data.readers.rejects import Rejects, Unfit
 from kept.data.readers.tars import WebDataset, samples
-from kept.data.record import Record, from_row, read_shard
+from kept.data.record import Record
+from kept.data.shards import from_row, read_shard
 from kg.compression import SUFFIXES
 from kg.errors import InputError
 
@@ -41,7 +42,7 @@ class RecordStream:
         InputError: when there are no shards, or rank or worker is not among its number.
 
     >>> import tempfile
-    >>> from kept.data.record import write_records
+    >>> from kept.data.shards import write_records
     >>> folder = tempfile.mkdtemp()
     >>> _ = write_records(f"{folder}/records", [Record(id=str(number)) for number in range(6)], shard=2)
     >>> stream = RecordStream(f"{folder}/records", seed=0, shuffle=3)

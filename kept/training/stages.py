@@ -61,7 +61,7 @@ class Run:
     @classmethod
     def prepare(cls, recipe: Recipe, start: Path | None = None) -> Run:
         """Check files, tokenise all records, build the model and give it its vectors."""
-        from kept.data.record import read_records
+        from kept.data.shards import read_records
 
         recipe.check_files()
         if start is not None and not (start / "config.json").is_file():

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from kept.data.record import Record, write_records
+from kept.data.record import Record
+from kept.data.shards import write_records
 from kg.errors import InputError
 from kg.storage import atomic_directory
 from pipelines.bench.nlvr_guises import COPIES, examples, guises, nlvr_root

@@ -190,7 +190,7 @@ def open_world(work: Workspace) -> World:
 def make_records(work: Workspace, seed: int) -> dict[str, Any]:
     """What the models read: facts of A and C in words, pictures with names, pictures with facts; no leak."""
     from kept.data.corpus import build_corpus
-    from kept.data.record import write_records
+    from kept.data.shards import write_records
     from kept.data.sources import Facts, Sayable
     from kept.linking import Linker
     from kg import KnowledgeGraph

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kept.data.readers.nlvr import HEIGHT, STEP, WIDTH, feature_of, slot_of
-from kept.data.record import Record, Region, read_records
+from kept.data.record import Record, Region
+from kept.data.shards import read_records
 from pipelines.bench.nlvr_guises import guises, mirrored, misspelt
 from pipelines.bench.pictures_data import easy_vqa
 from pipelines.cli import app

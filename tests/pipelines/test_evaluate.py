@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kept.data.record import write_records
+from kept.data.shards import write_records
 from pipelines.cli import app
 from tests.kept import tiny
 

@@ -16,7 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from kept.data.readers.nlvr import GROUND, RGB, drawing, moved, slot_of
-from kept.data.record import Region, read_records
+from kept.data.record import Region
+from kept.data.shards import read_records
 from kg.errors import InputError
 from pipelines.bench.nlvr_guises import NAMES, Guise, examples, guises, recoloured
 from pipelines.bench.nlvr_pixels import GAP, boxes_in, in_a_square

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kept.data.record import read_records
+from kept.data.shards import read_records
 from kept.modeling.model import KeptModel
 from kept.recipes import load_recipe
 from kept.training.check import SavedForBackward, check_run

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kept.data.record import read_records
+from kept.data.shards import read_records
 from pipelines.cli import app
 from tests.kept.data.readers.contract import picture
 from tests.kept.data.readers.test_captions import TestCocoCaptions as Captions

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kept.data.record import read_records
+from kept.data.shards import read_records
 from kept.data.sources import SOURCES, Facts
 from kg import KnowledgeGraph
 from kg.split import FactSplit, split_facts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kept.data.record import read_records
+from kept.data.shards import read_records
 from kg import InputError, KnowledgeGraph
 from kg.storage import read_json
 from tests.kept.data.scenes.tiny import graph, write_artwork, write_names

@@ -17,7 +17,8 @@ from kept.data.readers.base import READERS, Files
 from kept.data.readers.fields import share_box, size, text
 from kept.data.readers.lines import lines, open_bytes
 from kept.data.readers.rejects import Unfit
-from kept.data.record import Record, Region, read_records
+from kept.data.record import Record, Region
+from kept.data.shards import read_records
 from kg.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,12 +13,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from kept.data.record import SHARD, Record, schema, write_records
+from kept.data.record import Record
 from kept.data.scenes.floors import Item, floors
 from kept.data.scenes.layout import compose
 from kept.data.scenes.records import CHUNK, caption_record, picture_of, question_records
 from kept.data.scenes.splits import SPLITS, TRAIN, Shown, count_leaks, refuse
 from kept.data.scenes.world import World
+from kept.data.shards import SHARD, schema, write_records
 from kg.errors import InputError
 from kg.progress import track
 from kg.storage import atomic_directory, read_json, write_json

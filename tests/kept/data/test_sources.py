@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kept.data.leaks import count_leaks
-from kept.data.record import Record, write_records
+from kept.data.record import Record
+from kept.data.shards import write_records
 from kept.data.sources import SOURCES, Captions, Facts, PictureFacts, Records, Sayable, Texts
 from kept.linking import Linker
 from kg import InputError

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import kept.data.record
-from kept.data.record import Record, write_records
+import kept.data.shards
+from kept.data.record import Record
+from kept.data.shards import write_records
 from kept.data.stream import RecordStream
 from kg import InputError
 
@@ -27,7 +28,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Parquet of small groups of rows, and tars, 38 records in all."""
     folder = tmp_path_factory.mktemp("shards")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept.data.record, "GROUP", 2)
+        patch.setattr(kept.data.shards, "GROUP", 2)
         write_records(folder / "records", [Record(id=f"p{number}", text="a") for number in range(3 * 7)], shard=7)
     for shard, size in enumerate(SIZES):
         with tarfile.open(folder / f"t-{shard}.tar", "w") as tar:
@@ -117,7 +118,7 @@ def test_groups_before_the_place_are_not_read(shards: list[Path], monkeypatch: p
     ids(stream, 15)
     state = stream.state()
     made: list[str] = []
-    from_row = kept.data.record.from_row
+    from_row = kept.data.shards.from_row
 
     def noted(row: dict[str, Any]) -> Record:
         made.append(row["id"])

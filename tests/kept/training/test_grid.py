@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from kept.data.record import write_records
+from kept.data.shards import write_records
 from kept.modeling.model import KeptModel
 from kept.probing import media
 from kept.probing.answering import ModelScorer

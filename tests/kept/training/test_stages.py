@@ -10,7 +10,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from kept.data.record import Record, write_records
+from kept.data.record import Record
+from kept.data.shards import write_records
 from kept.modeling.fusion import MentionFusion
 from kept.modeling.model import KeptModel
 from kept.objectives.mlm import MaskedLanguageModeling

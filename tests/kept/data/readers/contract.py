@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 from kept.data.readers import READERS, Rejects
-from kept.data.record import Record, read_records, write_records
+from kept.data.record import Record
+from kept.data.shards import read_records, write_records
 from kg import InputError
 from tests.contracts import Contract
 

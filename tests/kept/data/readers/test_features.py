@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from kept.data.readers import RegionFeatures, Rejects
-from kept.data.record import Record, Region, Relation, write_records
+from kept.data.record import Record, Region, Relation
+from kept.data.shards import write_records
 from kg import InputError
 from tests.kept.data.readers.contract import ReaderContract, picture
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kept.data.record import Record, read_records
+from kept.data.record import Record
 from kept.data.scenes import build
 from kept.data.scenes.build import build_scenes
 from kept.data.scenes.layout import compose
 from kept.data.scenes.questions import KINDS
 from kept.data.scenes.splits import COMPOSITION, HeldOut
 from kept.data.scenes.world import Options, World
+from kept.data.shards import read_records
 from kg import InputError
 from tests.kept.data.scenes.tiny import tiny_world
 

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-import kept.data.record
-from kept.data.record import Mention, Record, Region, Relation, Subtitle, read_records, schema, write_records
+import kept.data.shards
+from kept.data.record import Mention, Record, Region, Relation, Subtitle
+from kept.data.shards import count_records, read_records, record_shards, schema, write_records
 from kg import InputError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -55,8 +56,8 @@ def test_records_survive_the_disk(tmp_path: Path, written: list[Record], shard: 
 
 
 def test_features_are_written_and_read_in_small_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept.data.record, "GROUP_NUMBERS", 8)
-    monkeypatch.setattr(kept.data.record, "GROUP_BYTES", 1)
+    monkeypatch.setattr(kept.data.shards, "GROUP_NUMBERS", 8)
+    monkeypatch.setattr(kept.data.shards, "GROUP_BYTES", 1)
     region = Region((0.0, 0.0, 1.0, 1.0), feature=(0.5,) * 4)
     written = [Record(id=str(number), regions=(region,)) for number in range(5)]
     write_records(tmp_path / "records", written)
@@ -67,10 +68,33 @@ def test_features_are_written_and_read_in_small_groups(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("start", range(7))
 def test_a_shard_is_read_from_any_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int) -> None:
-    monkeypatch.setattr(kept.data.record, "GROUP", 2)
+    monkeypatch.setattr(kept.data.shards, "GROUP", 2)
     write_records(tmp_path / "records", [Record(id=str(number)) for number in range(6)])
-    rows = kept.data.record.read_shard(tmp_path / "records" / "part-00000.parquet", start)
+    rows = kept.data.shards.read_shard(tmp_path / "records" / "part-00000.parquet", start)
     assert [row["id"] for row in rows] == [str(number) for number in range(start, 6)]
+
+
+def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
+    regions = (Region((0.0, 0.5, 1.0, 1.0), "dog", ("brown",), (0.5, 0.25)), Region((0.0, 0.0, 1.0, 1.0)))
+    written = Record(id="a", text="Paris", answer="yes", regions=regions, relations=(Relation(0, "on", 1),))
+    write_records(tmp_path / "records", [written, Record(id="b", question="Where?")])
+    (first, second) = read_records(tmp_path / "records", ["answer", "regions.label", "relations.predicate"])
+    assert (first.id, first.text, first.answer) == ("", None, "yes")
+    assert [(region.label, region.attributes, region.feature) for region in first.regions] == [
+        ("dog", (), None),
+        (None, (), None),
+    ]
+    assert [relation.predicate for relation in first.relations] == ["on"]
+    assert second == Record(id="")
+    features = [r.feature for record in read_records(tmp_path / "records", ["regions.feature"]) for r in record.regions]
+    assert features == [(0.5, 0.25), None]
+    whole = read_records(tmp_path / "records", ["id", "text", "answer", "regions", "relations", "question"])
+    assert list(whole) == list(read_records(tmp_path / "records"))
+
+
+def test_records_are_counted_without_being_read(tmp_path: Path) -> None:
+    write_records(tmp_path / "records", [Record(id=str(number)) for number in range(5)], shard=3)
+    assert [count_records(path) for path in record_shards(tmp_path / "records")] == [3, 2]
 
 
 def test_shards_from_before_relations_are_read_as_without(tmp_path: Path) -> None:

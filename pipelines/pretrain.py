@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,14 +54,15 @@ def pretrain(
     loaded = loaded.model_copy(update={"root": loaded.root.resolve()})
     if out is None and not check:
         raise InputError("--out: say where the run goes, or --check to look first")
-    if resume and out is not None and not (out / "recipe.json").is_file():
+    if resume and out is not None and not ((out / "recipe.json").is_file() or (out / "tokenized").is_dir()):
         raise InputError(f"--resume: there is no run in {out} to go on with")
     # Imported only now, so that a mistyped recipe is answered at once.
     from kept.training.stages import Run
 
-    run = Run.prepare(loaded, start)
     if check or out is None:
-        return look(run, as_json)
+        with TemporaryDirectory(prefix="kept-check-") as work:
+            return look(Run.prepare(loaded, start, Path(work)), as_json)
+    run = Run.prepare(loaded, start, out)
     tell_start(run)
     with shown() as (on_step, on_terms):
         model = run.train(out, on_step=on_step, on_terms=on_terms)

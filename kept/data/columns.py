@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kept.data.record import Record
 
 Integers = NDArray[np.int64]
+Pieces = NDArray[np.int32]
+"""Word pieces and words: most of what tokenised records take."""
 Floats = NDArray[np.float32]
 
 Classes = Mapping[str, Sequence[str]]
@@ -42,14 +44,15 @@ def ragged(rows: Sequence[Sequence[Any]], width: int = 0, kind: type = np.int64)
 def padded(
     flat: NDArray[Any], offsets: Integers, rows: Integers, fill: float, width: int | None = None
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Rows of a flat array as (B, width or the longest, ...), and where they are real."""
+    """Rows of a flat array as (B, width or the longest, ...), and where they are real; integers become int64."""
     starts, lengths = offsets[rows], offsets[rows + 1] - offsets[rows]
     places = np.arange(int(lengths.max(initial=0)) if width is None else width)
     mask = places[None, :] < lengths[:, None]
     index = np.where(mask, starts[:, None] + places[None, :], 0)
+    dtype = np.dtype(np.int64) if flat.dtype.kind == "i" else flat.dtype
     if not len(flat):
-        return np.full((*mask.shape, *flat.shape[1:]), fill, dtype=flat.dtype), mask
-    values = flat[index]
+        return np.full((*mask.shape, *flat.shape[1:]), fill, dtype=dtype), mask
+    values = flat[index].astype(dtype, copy=False)
     values[~mask] = fill
     return values, mask
 
@@ -58,8 +61,8 @@ def padded(
 class TextColumn:
     """Word pieces with their specials, and the word each belongs to (-1 at specials)."""
 
-    ids: Integers
-    words: Integers
+    ids: Pieces
+    words: Pieces
     offsets: Integers
     pad: int
 
@@ -67,8 +70,8 @@ class TextColumn:
     def build(cls, texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, max_length: int) -> TextColumn:
         encoded = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)
         words = [[-1 if word is None else word for word in encoded.word_ids(row)] for row in range(len(texts))]
-        ids, offsets = ragged(encoded["input_ids"])
-        return cls(ids, ragged(words)[0], offsets, int(tokenizer.pad_token_id))
+        ids, offsets = ragged(encoded["input_ids"], kind=np.int32)
+        return cls(ids, ragged(words, kind=np.int32)[0], offsets, int(tokenizer.pad_token_id))
 
     def batch(self, rows: Integers) -> Text:
         ids, mask = padded(self.ids, self.offsets, rows, self.pad)

@@ -63,20 +63,21 @@ def load_pictures(paths: Sequence[Path | str], *, size: int = 48, cache: Path | 
     Raises:
         InputError: names the first file that is missing or no picture.
     """
+    shape = (len(paths), size, size, 4)
     if cache is None:
-        return decode(paths, size)
+        return decode(paths, np.empty(shape, np.uint8))
     about = {"size": size, "count": len(paths), "digest": digest(paths)}
     if not (cache / ABOUT).is_file() or read_json(cache / ABOUT) != about:
         with atomic_directory(cache) as partial:
-            np.save(partial / PIXELS, decode(paths, size), allow_pickle=False)
+            decode(paths, np.lib.format.open_memmap(partial / PIXELS, "w+", np.uint8, shape))
             write_json(partial / ABOUT, about)
     return np.load(cache / PIXELS, mmap_mode="c", allow_pickle=False)
 
 
-def decode(paths: Sequence[Path | str], size: int) -> NDArray[np.uint8]:
-    pixels = np.empty((len(paths), size, size, 4), dtype=np.uint8)
+def decode(paths: Sequence[Path | str], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Decode pictures into an array (N, S, S, 4)."""
     for row, path in enumerate(track(paths, "reading pictures", total=len(paths))):
-        pixels[row] = read_picture(path, size)
+        pixels[row] = read_picture(path, pixels.shape[1])
     return pixels
 
 

@@ -20,7 +20,7 @@ def tfidf(corpus: TokenizedRecords) -> sparse.csr_matrix:
     A piece that a text has n times, and that df of N texts have, weighs (1 + ln n) (1 + ln((1 + N) / (1 + df))).
     Source: Manning et al. 2008, "Introduction to Information Retrieval", section 6.4.
     """
-    ids, rows = corpus.ids, np.repeat(np.arange(len(corpus)), corpus.lengths)
+    ids, rows = corpus.ids.astype(np.int64), np.repeat(np.arange(len(corpus)), corpus.lengths)
     real = corpus.words >= 0
     ids, rows = ids[real], rows[real]
     pairs = rows[:-1] == rows[1:]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from kept.data.batch import IGNORE, Batch, Host, Image, Mentions, Text
-from kept.data.columns import Classes, Integers, RegionColumns, RegionFeatures, TextColumn, padded, ragged
+from kept.data.columns import Classes, Integers, Pieces, RegionColumns, RegionFeatures, TextColumn, padded, ragged
 from kept.data.naming import namings
 from kept.data.noise import Noise, key_of
 from kg.errors import InputError
@@ -74,8 +74,8 @@ class TokenizedRecords:
 
     keys: Integers
     offsets: Integers
-    ids: Integers
-    words: Integers
+    ids: Pieces
+    words: Pieces
     mention_offsets: Integers
     mentions: Integers
     answer: Integers
@@ -128,7 +128,7 @@ class TokenizedRecords:
         spans = encoded["offset_mapping"]
         found = [_mentions_in(record, offsets) for record, offsets in zip(records, spans, strict=True)]
         mentions, mention_offsets = ragged([list(pieces.values()) for pieces in found], 3)
-        ids, offsets = ragged(encoded["input_ids"])
+        ids, offsets = ragged(encoded["input_ids"], kind=np.int32)
         answer = [
             list(pieces).index(record.tail) if record.tail in pieces else -1
             for record, pieces in zip(records, found, strict=True)
@@ -140,7 +140,7 @@ class TokenizedRecords:
             keys=np.asarray([key_of(record.id) for record in records], dtype=np.int64),
             offsets=offsets,
             ids=ids,
-            words=ragged(words)[0],
+            words=ragged(words, kind=np.int32)[0],
             mention_offsets=mention_offsets,
             mentions=mentions,
             answer=np.asarray(answer, dtype=np.int64),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, cast
@@ -20,7 +20,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = 4000) -> PreTrainedT
     """Train a lower-casing WordPiece tokenizer with BERT's specials; equal texts give equal tokenizers.
 
     Every letter of a to z, and any other that occurs, becomes a piece, so that a name never seen in `texts` is spelt
-    rather than unknown.
+    rather than unknown. Texts are gone through twice; only those of an iterator are held.
     Source: Schuster and Nakajima 2012; Devlin et al. 2019, section 3.
 
         >>> tokenizer = train_tokenizer(["Paris is the capital of France."], 60)
@@ -30,12 +30,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = 4000) -> PreTrainedT
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    texts, specials = list(texts), [PAD, UNKNOWN, CLS, SEP, MASK]
+    texts = list(texts) if isinstance(texts, Iterator) else texts
+    specials = [PAD, UNKNOWN, CLS, SEP, MASK]
     normalizer, pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
-    words = {word for text in texts for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))}
+    letters = set(ascii_lowercase)
+    for text in texts:
+        for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)):
+            letters.update(word[1:])
     # The trainer numbers inner letters in the order of a randomly seeded hash and breaks ties between pairs by these
     # numbers. Given beforehand, where only special tokens can be given, they are the same in every run.
-    letters = {letter for word in words for letter in word[1:]} | set(ascii_lowercase)
     inner = [PREFIX + letter for letter in sorted(letters)]
     learned = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
     learned.normalizer, learned.pre_tokenizer = normalizer, pre_tokenizer

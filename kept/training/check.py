@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kept.data.noise import Noise
+from kept.data.tokenized_files import arrays_of
 from kept.training.show import describe_view, labels_of
 
 if TYPE_CHECKING:
@@ -173,7 +174,8 @@ def measure(trainer: Trainer, steps: int) -> Measured:
 
 
 def estimate_memory(trainer: Trainer, activations: int) -> dict[str, int]:
-    """Bytes by purpose, their sum, and the most that this process has held so far, its libraries included."""
+    """Bytes by purpose, their sum, what is mapped beside them, and the most that this process has held so far."""
+    held, mapped = sizes_of(trainer.sources.values())
     weights = bytes_of(trainer.model.parameters()) + bytes_of(trainer.objectives.parameters())
     trained = bytes_of(parameter for _, parameter in trainer.parameters)
     parts = {
@@ -182,9 +184,9 @@ def estimate_memory(trainer: Trainer, activations: int) -> dict[str, int]:
         "optimizer": MOMENTS * trained,
         "activations": activations,
         "tables": bytes_of([*trainer.model.buffers(), *trainer.objectives.buffers()]),
-        "data": sum(size_of(corpus) for corpus in {id(c): c for c in trainer.sources.values()}.values()),
+        "data": held,
     }
-    return {**parts, "total": sum(parts.values()), "process_peak": process_peak()}
+    return {**parts, "total": sum(parts.values()), "mapped": mapped, "process_peak": process_peak()}
 
 
 def process_peak() -> int:
@@ -199,11 +201,15 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def size_of(corpus: TokenizedRecords) -> int:
-    """Bytes of the records' arrays and of their pictures."""
-    arrays = (corpus.keys, corpus.offsets, corpus.ids, corpus.words, corpus.mention_offsets, corpus.mentions)
-    pictures = getattr(corpus.pictures, "pixels", getattr(corpus.pictures, "states", None))
-    return sum(array.nbytes for array in arrays) + (0 if pictures is None else int(pictures.nbytes))
+def sizes_of(corpora: Iterable[TokenizedRecords]) -> tuple[int, int]:
+    """Bytes of records and their pictures: those that are held, and those that lie in files and are mapped."""
+    arrays: dict[int, Any] = {}
+    for corpus in corpora:
+        pictures = getattr(corpus.pictures, "pixels", getattr(corpus.pictures, "states", None))
+        found = [*arrays_of(corpus).values(), *([] if pictures is None else [pictures])]
+        arrays |= {id(array): array for array in found}
+    mapped = sum(array.nbytes for array in arrays.values() if isinstance(array, np.memmap))
+    return sum(int(array.nbytes) for array in arrays.values()) - mapped, mapped
 
 
 @dataclass(slots=True)

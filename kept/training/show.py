@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST = 8
 """Numbers of one target that are shown."""
 SEEN_IN_TEXT = frozenset({"place"})
-TOTALS = ("total", "process_peak")
+TOTALS = ("total", "process_peak", "mapped")
 UNITS = ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)
 
 
@@ -200,8 +200,9 @@ def _parameters(parts: list[dict[str, Any]]) -> Iterator[str]:
 
 def _costs(memory: Mapping[str, int], time: Mapping[str, Any]) -> Iterator[str]:
     parts = " + ".join(f"{size_text(size)} {name}" for name, size in memory.items() if name not in TOTALS)
-    total, peak = (size_text(memory[name]) for name in TOTALS)
-    yield f"  memory: {parts} = {total}; this process, libraries included, held up to {peak}"
+    total, peak, mapped = (size_text(memory[name]) for name in TOTALS)
+    beside = f"; {mapped} of records and pictures are mapped from files" if memory["mapped"] else ""
+    yield f"  memory: {parts} = {total}{beside}; this process, libraries included, held up to {peak}"
     yield (
         f"  time: {time['seconds_per_step']:.3g} s a step over {time['steps_measured']} steps, "
         f"so about {time['seconds'] / 60:.1f} minutes"

@@ -74,7 +74,7 @@ def measured(
         root = work
         pictures = MAKERS[task](data, work / "records")[2].resolve()
     chosen = [f"root={root}", f"pictures={pictures}", *settings]
-    run = Run.prepare(load_recipe(task, chosen))
+    run = Run.prepare(load_recipe(task, chosen), out=work / "run")
     say(f"training {task}: {sum(stage.steps for stage in run.recipe.stages):,} steps")
     told = work / "minutes.json"
     before, cpu = float(read_json(told)) if told.is_file() else 0.0, time.process_time()

@@ -77,7 +77,7 @@ def train(work: Workspace, arm: Arm, start: Path | None, report: Report) -> dict
     torch.use_deterministic_algorithms(True)
     settings = (f"root={work.root}", f"seed={arm.seed}", *arm.settings)
     started = time.perf_counter()
-    run = Run.prepare(load_recipe(arm.recipe, settings), start)
     folder = work.run(arm.name if start is None else arm.run)
+    run = Run.prepare(load_recipe(arm.recipe, settings), start, folder)
     run.train(folder, on_step=lambda stage, step, total: report(step, total))
     return {"seconds": round(time.perf_counter() - started, 1), "steps": run.recipe.stages[0].steps}

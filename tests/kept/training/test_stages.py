@@ -6,15 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
 from kept.data.record import Record
 from kept.data.shards import write_records
+from kept.data.tokenized_files import arrays_of
 from kept.modeling.fusion import MentionFusion
 from kept.modeling.model import KeptModel
 from kept.objectives.mlm import MaskedLanguageModeling
+from kept.training.reading import Tokenizing
 from kept.training.recipe_file import read_recipe
 from kept.training.stages import Run
 from kg import KnowledgeGraph
@@ -95,6 +98,46 @@ def test_an_interrupted_run_ends_with_the_same_model(recipe: Path, killed_at: tu
         curves = [tmp_path / run / "stages" / stage / "curves.jsonl" for run in ("whole", "killed")]
         assert curves[0].read_text() == curves[1].read_text()
     assert prepared(recipe).train(tmp_path / "whole", on_step=stop) == whole, "a finished run is left alone"
+
+
+def test_records_in_files_train_the_same_model(recipe: Path, tmp_path: Path) -> None:
+    held = prepared(recipe).train(tmp_path / "held")
+    mapped = Run.prepare(read_recipe(recipe), out=tmp_path / "mapped")
+    arrays = arrays_of(mapped.corpora["facts"]["all"])
+    assert all(isinstance(array, np.memmap) for array in arrays.values() if array.size)
+    assert (tmp_path / "mapped" / "tokenized").is_dir()
+    trained = mapped.train(tmp_path / "mapped")
+    assert (trained / "model.safetensors").read_bytes() == (held / "model.safetensors").read_bytes()
+    assert not (tmp_path / "mapped" / "tokenized").exists(), "what is no longer needed goes"
+
+
+def test_records_in_files_are_used_again_and_made_anew_when_something_changed(recipe: Path, tmp_path: Path) -> None:
+    made = tmp_path / "run" / "tokenized"
+
+    def again() -> list[str]:
+        Run.prepare(read_recipe(recipe), out=tmp_path / "run")
+        return sorted(path.name for path in made.iterdir() if not path.name.startswith("."))
+
+    first = again()
+    stamp = next((made / first[0]).glob("ids.bin")).stat().st_mtime_ns
+    assert again() == first and (made / first[0] / "ids.bin").stat().st_mtime_ns == stamp
+    write_records(tmp_path / "records", [tiny.record("other", "A banner of France.", 0, image="0.png")])
+    assert len(again()) == 2
+
+
+def test_a_record_that_cannot_be_tokenised_leaves_nothing(recipe: Path, tmp_path: Path) -> None:
+    write_records(tmp_path / "records", [*tiny.RECORDS, Record(id="lost", image="lost.png")], shard=4)
+    with pytest.raises(InputError, match=r"no picture 'lost\.png'"):
+        Run.prepare(read_recipe(recipe), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_tokenises_nothing(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Run.prepare(read_recipe(recipe), out=tmp_path / "run").train(tmp_path / "run")
+    monkeypatch.setattr(Tokenizing, "build", lambda self, records: pytest.fail("tokenised again"))
+    assert Run.prepare(read_recipe(recipe), out=tmp_path / "run").train(tmp_path / "run") == whole
+    with pytest.raises(InputError, match="holds a run of other settings"):
+        Run.prepare(read_recipe(recipe, ["seed=7"]), out=tmp_path / "run")
 
 
 def test_a_run_goes_on_from_a_model_with_its_encoded_pictures(recipe: Path, tmp_path: Path) -> None:

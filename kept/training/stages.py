@@ -86,7 +86,10 @@ class Run:
         pictures = load_pictures(recipe, start, grid)
         classes = collect_classes(Reading(folders, CLASSES), recipe.model.most_classes, classes_of(start))
         features = region_features(recipe.region_features, recipe.path(recipe.pictures or Path()))
-        width = features.width if features is not None else feature_width(Reading(folders, FEATURES))
+        if features is not None:
+            width = features.width
+        else:
+            width = feature_width(Reading(folders, FEATURES)) if recipe.model.regions is not None else 0
         model, not_taken = build_model(recipe, len(tokenizer), vectors, start, classes, width, grid)
         tokenizing = Tokenizing(
             model,

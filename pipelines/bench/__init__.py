@@ -11,6 +11,7 @@ from pipelines.bench.kg import bench_kg
 from pipelines.bench.large import bench_large
 from pipelines.bench.pictures import bench_pictures
 from pipelines.bench.train import bench_train
+from pipelines.bench.train_large import bench_train_large
 
 app = typer.Typer(help="Measure KEPT beside its peers, side by side in one run.", no_args_is_help=True)
 app.command("kg")(bench_kg)
@@ -19,4 +20,5 @@ app.command("embed")(bench_embed)
 app.command("embed-large")(bench_embed_large)
 app.command("embed-quality")(bench_embed_quality)
 app.command("train")(bench_train)
+app.command("train-large")(bench_train_large)
 app.command("pictures")(bench_pictures)

@@ -19,6 +19,8 @@ from kg.errors import InputError
 
 OK, FAULT, MENDABLE, INTERRUPTED = 0, 1, 2, 130
 QUIET = "KEPT_QUIET"
+RANK = "RANK"
+"""Where torchrun and accelerate tell a process which it is."""
 
 Arguments = ParamSpec("Arguments")
 
@@ -42,7 +44,8 @@ def command(function: Callable[..., Any] | None = None, *, resumes: bool = False
     """Turn a function that returns a JSON-able summary into a command of the house.
 
     The summary goes to standard output when the command has `--json` and it is set. An `InputError` becomes one line
-    and exit code 2; an interruption says how to go on, if one can; anything else is our fault: a traceback and 1.
+    and exit code 2; an interruption says how to go on, if one can; anything else is our fault: a traceback and 1. Of
+    several processes that a launcher started, only the first tells anything but errors.
 
     Args:
         resumes: the same command goes on by itself from what an interrupted one finished, without `--resume`.
@@ -52,9 +55,9 @@ def command(function: Callable[..., Any] | None = None, *, resumes: bool = False
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
-        as_json = bool(kwargs.get("as_json"))
+        as_json, leads = bool(kwargs.get("as_json")), os.environ.get(RANK, "0") == "0"
         try:
-            with quietly(bool(kwargs.get("quiet"))):
+            with quietly(bool(kwargs.get("quiet")) or not leads):
                 summary = function(*args, **kwargs)
         except InputError as error:
             fail(str(error), MENDABLE, as_json)
@@ -67,7 +70,7 @@ def command(function: Callable[..., Any] | None = None, *, resumes: bool = False
             traceback.print_exc()
             fail(f"this is a fault of kept, please report it ({type(error).__name__}: {error})", FAULT, as_json)
         else:
-            if as_json:
+            if as_json and leads:
                 print(json.dumps(summary, ensure_ascii=False, default=str))
 
     return run

@@ -58,20 +58,32 @@ def read_picture(path: Path | str, size: int, *, max_pixels: int = MAX_PIXELS) -
 def load_pictures(paths: Sequence[Path | str], *, size: int = 48, cache: Path | None = None) -> NDArray[np.uint8]:
     """Decode pictures to (N, size, size, 4) RGBA; with a `cache` folder they are decoded once and then mapped.
 
-    The cache is made anew when a file or the size has changed.
+    The cache is made anew when a file or the size has changed; a second process waits for the first and reads what that
+    made.
 
     Raises:
-        InputError: names the first file that is missing or no picture.
+        InputError: names the first file that is missing or no picture, or a cache that cannot be written.
     """
     shape = (len(paths), size, size, 4)
     if cache is None:
         return decode(paths, np.empty(shape, np.uint8))
     about = {"size": size, "count": len(paths), "digest": digest(paths)}
-    if not (cache / ABOUT).is_file() or read_json(cache / ABOUT) != about:
-        with atomic_directory(cache) as partial:
-            decode(paths, np.lib.format.open_memmap(partial / PIXELS, "w+", np.uint8, shape))
-            write_json(partial / ABOUT, about)
+    if not _holds(cache, about):
+        from filelock import FileLock
+
+        try:
+            with FileLock(cache.with_name(f"{cache.name}.lock")):
+                if not _holds(cache, about):
+                    with atomic_directory(cache) as partial:
+                        decode(paths, np.lib.format.open_memmap(partial / PIXELS, "w+", np.uint8, shape))
+                        write_json(partial / ABOUT, about)
+        except OSError as error:
+            raise InputError(f"{cache}: cannot be written ({error.strerror or error})") from None
     return np.load(cache / PIXELS, mmap_mode="c", allow_pickle=False)
+
+
+def _holds(cache: Path, about: dict[str, object]) -> bool:
+    return (cache / ABOUT).is_file() and read_json(cache / ABOUT) == about
 
 
 def decode(paths: Sequence[Path | str], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

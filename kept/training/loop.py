@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +20,10 @@ from kept.modeling.model import KeptModel
 from kept.objectives.base import Context, Forward, Objective, Term, View
 from kept.training.checkpoint import load_checkpoint, save_checkpoint
 from kept.training.optim import check_prefixes, hidden_matrices, make_optimizer, named_trainable, one_cycle, set_rates
+from kept.training.processes import accelerator
 from kept.training.sampling import Sampler
 from kg.errors import InputError
 from kg.storage import atomic_file
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +129,7 @@ class Trainer:
         stage: str = "train",
         folder: Path | None = None,
     ) -> None:
-        from accelerate import Accelerator
-
-        self.accelerator: Accelerator = Accelerator()
+        self.accelerator = accelerator()
         self.model = model.to(self.accelerator.device)
         self.tasks, self.sources, self.context, self.settings = tasks, sources, context, settings
         self.stage, self.folder = stage, folder
@@ -294,21 +290,29 @@ class Trainer:
             )
 
     def _log(self, terms: Mapping[str, list[Term]]) -> None:
+        """Note the terms of this step, of all processes together."""
         if self.step % self.settings.log_every and self.step != self.settings.steps and self.step != 1:
             return
-        for name, parts in terms.items():
-            counted = [term for term in parts if term.count]
-            if not counted:
+        from accelerate.utils import gather_object
+
+        told = {
+            name: [(float(term.sum.detach()), term.count, term.baseline, term.floor) for term in parts if term.count]
+            for name, parts in terms.items()
+        }
+        of_all = gather_object([told]) if self.accelerator.num_processes > 1 else [told]
+        for name in dict.fromkeys(name for one in of_all for name in one):
+            parts = [part for one in of_all for part in one.get(name, ())]
+            if not parts:
                 continue
-            count = sum(term.count or 0 for term in counted)
+            sums, counts, baselines, floors = zip(*parts, strict=True)
             self.curves.append(
                 {
                     "stage": self.stage,
                     "step": self.step,
                     "term": name,
-                    "value": round(sum(float(term.sum.detach()) for term in counted) / count, 6),
-                    "baseline": _mean([term.baseline for term in counted]),
-                    "floor": _mean([term.floor for term in counted]),
+                    "value": round(sum(sums) / sum(counts), 6),
+                    "baseline": _mean(baselines),
+                    "floor": _mean(floors),
                 }
             )
 

@@ -19,6 +19,7 @@ from kept.training.encode import caption_index, encode_pictures
 from kept.training.grid import GridNetwork
 from kept.training.loop import Settings, Task, Trainer
 from kept.training.preparing import PICTURES, build_model, classes_of, load_known, load_pictures, load_vectors
+from kept.training.processes import processes
 from kept.training.reading import (
     CLASSES,
     FEATURES,
@@ -165,8 +166,8 @@ class Run:
         refuse_other(out, self.claim)
         if (out / MODEL).is_dir():
             return out / MODEL
-        out.mkdir(parents=True, exist_ok=True)
-        if not (out / CLAIM).is_file():
+        together = processes()
+        if together.is_main_process and not (out / CLAIM).is_file():
             write_json(out / CLAIM, self.claim)
         for stage in self.recipe.stages:
             folder = out / "stages" / stage.name
@@ -184,22 +185,26 @@ class Run:
                     on_terms([row for row in trainer.curves if row["step"] == step])
 
             trainer.run(on_step=report)
-            with atomic_directory(done) as partial:
-                self.model.save_pretrained(partial)
-            shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-        return self._keep(out)
+            if together.is_main_process:
+                with atomic_directory(done) as partial:
+                    self.model.save_pretrained(partial)
+                shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+            together.wait_for_everyone()
+        if together.is_main_process:
+            self._keep(out)
+        together.wait_for_everyone()
+        return out / MODEL
 
-    def _keep(self, out: Path) -> Path:
-        final = out / MODEL
+    def _keep(self, out: Path) -> None:
+        """Write the finished model, and remove what was needed to go on."""
         self.model.cpu()
-        with atomic_directory(final) as partial:
+        with atomic_directory(out / MODEL) as partial:
             self.model.save_pretrained(partial)
             self.tokenizer.save_pretrained(str(partial))
             self._keep_pictures(partial)
         for stage in self.recipe.stages:
             shutil.rmtree(out / "stages" / stage.name / MODEL, ignore_errors=True)
         shutil.rmtree(out / TOKENIZED, ignore_errors=True)
-        return final
 
     def _keep_pictures(self, folder: Path) -> None:
         """Encode the pictures once, or pass on how to link them."""

@@ -99,7 +99,7 @@ def embed(
             resume=resume,
         )
     if processes()[0]:
-        raise typer.Exit  # the first of several processes writes and tells
+        return {}  # the first of several processes writes and tells
     known = np.concatenate([facts.train, facts.valid, facts.test])
     rows = figures(rank(result.model, facts.test, known), facts, config) if len(facts.test) else []
     summary: dict[str, Any] = {

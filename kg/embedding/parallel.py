@@ -16,7 +16,7 @@ ABSENT, DENSE, SPARSE = range(3)
 
 
 def join_processes() -> None:
-    """Join the other processes of `accelerate launch`; alone, nothing happens."""
+    """Join the other processes of a launcher; alone, nothing happens."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
         from accelerate import PartialState
 

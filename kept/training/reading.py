@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+
 from kept.data.columns import Classes, RegionFeatures, TextColumn
 from kept.data.shards import count_records, read_records, record_shards
 from kept.data.tokenized import KnownPairs, Pictures, TokenizedRecords, read_text
@@ -128,7 +130,7 @@ class Tokenizing:
             about: all that the arrays depend on beside records, tokenizer and classes, for JSON.
 
         Raises:
-            InputError: for what cannot be tokenised; nothing is left at `into` then.
+            InputError: for what cannot be tokenised, and nothing is left at `into` then; and when the disk is full.
         """
         depends = {
             "format": FORMAT,
@@ -147,6 +149,9 @@ class Tokenizing:
             if not any(into.parent.iterdir()):
                 into.parent.rmdir()
             raise
+        except (OSError, SafetensorError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{into}: cannot be written ({reason}); what was finished is kept for next time") from None
         return open_tokenized(made, pictures=self.pictures, known=self.known)
 
 

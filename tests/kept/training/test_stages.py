@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import yaml
 from PIL import Image
 
@@ -130,6 +132,25 @@ def test_a_record_that_cannot_be_tokenised_leaves_nothing(recipe: Path, tmp_path
     with pytest.raises(InputError, match=r"no picture 'lost\.png'"):
         Run.prepare(read_recipe(recipe), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_is_told_and_what_was_finished_stays(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_records(tmp_path / "records", tiny.RECORDS, shard=4)
+    save, saved = safetensors.numpy.save_file, []
+
+    def fill(*given: Any) -> None:
+        saved.append(given)
+        if len(saved) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*given)
+
+    monkeypatch.setattr(safetensors.numpy, "save_file", fill)
+    with pytest.raises(InputError, match=r"run/tokenized: cannot be written \(.*No space left on device"):
+        Run.prepare(read_recipe(recipe), out=tmp_path / "run")
+    assert Run.prepare(read_recipe(recipe), out=tmp_path / "run").corpora["facts"]
+    assert len(saved) == 1 + len(list((tmp_path / "records").iterdir()))
 
 
 def test_a_finished_run_tokenises_nothing(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

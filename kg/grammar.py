@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from kg.words import HIGHS, SPACES, equal_bytes, first_byte, hash_bytes, low_bytes, mixed, put_word, word_at
+from kg.words import HIGHS, SPACES, WIDE, equal_bytes, first_bit, first_byte, marks_of, put_word, word_at
 
 NONE = np.int64(-1)
+AS_IT_IS, ESCAPES, UNSURE = range(3)
+"""What `literal_end` says of a literal."""
 
-GREATER, NEWLINE, QUOTE, BACKSLASH = (np.uint64(ord(letter) * 0x0101010101010101) for letter in '>\n"\\')
+NEWLINE, QUOTE, BACKSLASH = (np.uint64(ord(letter) * 0x0101010101010101) for letter in '\n"\\')
 SPACE, TAB, RETURN, END = ord(" "), ord("\t"), ord("\r"), ord("\n")
 DOT, COLON, SLASH, LESS, MORE, UNDERSCORE, AT, HAT = (ord(letter) for letter in ".:/<>_@^")
 PERCENT, HASH, QUESTION, QUOTE_MARK, ESCAPE, U_SHORT, U_LONG = (ord(letter) for letter in '%#?"\\uU')
@@ -37,22 +39,22 @@ ESCAPED = np.zeros(256, np.uint8)
 ESCAPED[[ord(letter) for letter in "tbnrf\"'\\"]] = [ord(letter) for letter in "\t\b\n\r\f\"'\\"]
 
 
+iri_marks = marks_of(("==", MORE), ("<", SPACE))
+text_marks = marks_of(("==", QUOTE_MARK), ("==", ESCAPE), ("<", SPACE))
+high_marks = marks_of(("<", 0), signed=True)
+
+
 @njit(inline="always")
 def iri_end(data: Any, place: Any) -> Any:
-    """(place of the closing bracket, hash) of an IRI; -1 where the line ends before."""
-    value = np.uint64(0x9E3779B97F4A7C15)
-    begin = place
+    """The place of an IRI's closing bracket; -1 where the line ends before."""
     while True:
-        word = word_at(data, place)
-        marks = equal_bytes(word, GREATER) | ((word - SPACES) & ~word & HIGHS)
+        marks = iri_marks(data, place)
         if marks:
-            count = first_byte(marks)
-            stop = place + count
+            stop = place + first_bit(marks)
             if data[stop] != MORE:
-                return NONE, value
-            return stop, mixed(mixed(value, low_bytes(word, count)), np.uint64(stop - begin))
-        value = mixed(value, word)
-        place += 8
+                return NONE
+            return stop
+        place += WIDE
 
 
 @njit(inline="always")
@@ -218,6 +220,50 @@ def put_literal(data: Any, place: Any, values: Any, used: Any) -> Any:
 
 
 @njit(inline="always")
+def literal_end(data: Any, place: Any) -> Any:
+    """(place of the closing quote or -1, what is between) of a literal, from behind its opening quote.
+
+    What is between is `AS_IT_IS`, `ESCAPES`, all of them right, or `UNSURE`: more may be wrong with it.
+    """
+    between = AS_IT_IS
+    while True:
+        marks, highs = text_marks(data, place), high_marks(data, place)
+        if not marks:
+            if highs:
+                between = UNSURE
+            place += WIDE
+            continue
+        count = first_bit(marks)
+        if highs & ((np.uint32(1) << np.uint32(count)) - np.uint32(1)):
+            between = UNSURE
+        place += count
+        letter = data[place]
+        if letter == QUOTE_MARK:
+            return place, between
+        if letter == END or letter == RETURN:  # noqa: SIM109 (compiled)
+            return NONE, between
+        if letter != ESCAPE:
+            place += 1
+            continue
+        between = max(between, ESCAPES)
+        letter = data[place + 1]
+        if letter == U_SHORT and plain_code(data, place + 2):
+            place += 6
+        elif ESCAPED[letter]:
+            place += 2
+        else:
+            between = UNSURE
+            place += 1 if letter < SPACE else 2
+
+
+@njit(inline="always")
+def plain_code(data: Any, place: Any) -> Any:
+    """Whether these are four hexadecimal digits of a character below the surrogates."""
+    a, b, c, d = HEX[data[place]], HEX[data[place + 1]], HEX[data[place + 2]], HEX[data[place + 3]]
+    return (a | b | c | d) < 16 and a < 13
+
+
+@njit(inline="always")
 def suffix_end(data: Any, place: Any) -> Any:
     """The end of what may stand behind a closing quote: a language tag or a datatype; -1 where it is neither."""
     if data[place] == AT:
@@ -228,21 +274,20 @@ def suffix_end(data: Any, place: Any) -> Any:
     if data[place] == HAT:
         if data[place + 1] != HAT or data[place + 2] != LESS:
             return NONE
-        stop, _ = iri_end(data, place + 3)
+        stop = iri_end(data, place + 3)
         return stop + 1 if stop >= 0 else NONE
     return place
 
 
 @njit(inline="always")
 def term_end(data: Any, place: Any) -> Any:
-    """(start, stop, hash, place behind) of an IRI or blank node; a place of -1 where there is none."""
+    """(start, stop, place behind) of an IRI or blank node; a place of -1 where there is none."""
     if data[place] == LESS:
         if data[place + 1] == UNDERSCORE:  # no IRI begins so, and what does is taken for a blank node
-            return place, place, np.uint64(0), NONE
-        stop, value = iri_end(data, place + 1)
-        return place + 1, stop, value, stop + 1 if stop >= 0 else NONE
+            return place, place, NONE
+        stop = iri_end(data, place + 1)
+        return place + 1, stop, stop + 1 if stop >= 0 else NONE
     if data[place] == UNDERSCORE:
         stop = label_end(data, place)
-        if stop >= 0:
-            return place, stop, hash_bytes(data, place, stop), stop
-    return place, place, np.uint64(0), NONE
+        return place, stop, stop
+    return place, place, NONE

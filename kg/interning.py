@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from kg.strings import PADDING
-from kg.words import SHIFT, copy_bytes, hash_bytes, same_bytes
+from kg.words import SHIFT, copy_bytes, hash_bytes, prefetch, same_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,6 +104,29 @@ def lookup(table: Any, data: Any, start: Any, stop: Any, value: Any) -> Any:
             if table.starts[number + 1] - begin == length and same_bytes(table.arena, begin, data, start, length):
                 return number
         place = (place + np.uint64(1)) & mask
+
+
+@njit(inline="always")
+def send_for_slot(table: Any, value: Any) -> None:
+    """Bring near the slot of a key with the hash `value`."""
+    prefetch(table.slots, np.int64(value & np.uint64(len(table.slots) - 1)))
+
+
+@njit(inline="always")
+def send_for_key(table: Any, value: Any, step: Any) -> None:
+    """Bring near what the key with the hash `value` will be compared with: first (0) where it lies, then (1) itself."""
+    mask = np.uint64(len(table.slots) - 1)
+    place = value & mask
+    slot = table.slots[place]
+    while slot != 0 and slot >> SHIFT != value >> SHIFT:
+        place = (place + np.uint64(1)) & mask
+        slot = table.slots[place]
+    if slot != 0:
+        number = np.int64(slot & LOW) - 1
+        if step == 0:
+            prefetch(table.starts, number)
+        else:
+            prefetch(table.arena, table.starts[number])
 
 
 @njit(inline="always")

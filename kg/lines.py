@@ -20,9 +20,6 @@ from kg.scanning import (
     FOREIGN,
     FROM,
     IN_GRAPHS,
-    KIND_FOREIGN,
-    KIND_INVALID,
-    KIND_KEPT,
     LINES,
     LITERALS,
     PAUSE,
@@ -42,6 +39,7 @@ from kg.scanning import (
 )
 from kg.shards import Kind, Part, Spill, TakesParts
 from kg.strings import PADDING
+from kg.tokens import KIND_FOREIGN, KIND_INVALID, KIND_KEPT
 
 BLOCK = 1 << 22
 TAIL = b'\n>"' + bytes(61)

@@ -12,35 +12,39 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from kg.grammar import (
-    DOT,
-    END,
-    LESS,
-    MORE,
-    NEWLINE,
-    NONE,
-    QUOTE_MARK,
-    RETURN,
-    UNDERSCORE,
-    blanks_end,
-    plain_iri,
-    put_literal,
-    suffix_end,
-    term_end,
-)
+from kg import tokens
+from kg.grammar import AS_IT_IS, NONE, UNDERSCORE, UNSURE, plain_iri, put_literal
 from kg.interning import Table, add, has_room, lookup
-from kg.words import copy_bytes, find_byte, hash_bytes, same_bytes
+from kg.tokens import (
+    BEGIN,
+    BETWEEN,
+    EMPTY,
+    END_OF_LINE,
+    FORM,
+    GRAPH,
+    GRAPH_STOP,
+    KIND,
+    KIND_FOREIGN,
+    OBJECT,
+    OBJECT_STOP,
+    ODD,
+    PREDICATE,
+    PREDICATE_STOP,
+    SAME_SUBJECT,
+    SUBJECT,
+    SUBJECT_STOP,
+    send_for_keys,
+    take_apart,
+)
+from kg.words import borrowed, copy_bytes, hash_bytes
 
-PAUSE_DONE, PAUSE_OUTPUT, PAUSE_ENTITIES, PAUSE_PREDICATES, PAUSE_KIND, PAUSE_GRAPHS = range(6)
+PAUSE_DONE, NOT_PLAIN, PAUSE_OUTPUT, PAUSE_ENTITIES, PAUSE_PREDICATES, PAUSE_KIND, PAUSE_GRAPHS = range(7)
 """Why the loop stopped: at the end of the block, or for want of something, before a line of which nothing was taken."""
+TAKEN = PAUSE_DONE
 EDGES, LITERALS, VALUES, REST, LINES, STATEMENTS, IN_GRAPHS, FOREIGN, UNWANTED, PAUSE, FROM, TO = range(12)
 """What `Output.state` counts."""
-PLAIN, ADDRESS = 0, 1
-"""Kinds of literals that every table of kinds begins with: without a suffix, and a picture's IRI."""
-KIND_KEPT, KIND_FOREIGN, KIND_INVALID = 0, 1, 2
-"""What is done with literals of a kind: kept, left out and counted, or left to be refused."""
-LONG_LINE = 1 << 20
-"""Longer lines are handed back."""
+ADDRESS = 1
+"""The kind of a picture's IRI; every table of kinds begins with that of literals without a suffix, and this."""
 
 
 class Output(NamedTuple):
@@ -52,6 +56,7 @@ class Output(NamedTuple):
         values: uint8, the values one behind the other.
         rest: (k, 3) int64, where lines that were not taken start and stop, and their numbers in the block.
         state: counters, see `EDGES` and the names beside it.
+        places, hashes: what of some lines lies where, see `kg.tokens`.
     """
 
     edges: np.ndarray
@@ -59,6 +64,8 @@ class Output(NamedTuple):
     values: np.ndarray
     rest: np.ndarray
     state: np.ndarray
+    places: np.ndarray
+    hashes: np.ndarray
 
     @classmethod
     def of(cls, size: int) -> Output:
@@ -70,6 +77,8 @@ class Output(NamedTuple):
             np.empty(size + 64, np.uint8),
             np.empty((1 << 12, 3), np.int64),
             np.zeros(12, np.int64),
+            np.empty((tokens.LINES, 13), np.int64),
+            np.empty((tokens.LINES, 2), np.uint64),
         )
 
 
@@ -104,164 +113,125 @@ def known_or_plain(table: Any, data: Any, start: Any, stop: Any, value: Any) -> 
     return number
 
 
+@njit(inline="always")
+def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, drop: Any) -> Any:
+    """Take one line that is plain so far: (what became of it, the number of its subject, -1 where it has none).
+
+    The first is `TAKEN`, `NOT_PLAIN`, or why it has to wait, when nothing of it was taken.
+    """
+    entities, predicates, state = tables.entities, tables.predicates, out.state
+    kind = row[KIND]
+    if subject < 0:
+        subject = known_or_plain(entities, data, row[SUBJECT], row[SUBJECT_STOP], hashes[0])
+    predicate_hash = hash_bytes(data, row[PREDICATE], row[PREDICATE_STOP])
+    predicate = known_or_plain(predicates, data, row[PREDICATE], row[PREDICATE_STOP], predicate_hash)
+    if subject == -2 or predicate == -2:
+        return NOT_PLAIN, NONE
+    image = 0 <= predicate < tables.images
+    target = NONE
+    if kind < 0:
+        if image and data[row[OBJECT]] == UNDERSCORE:
+            return NOT_PLAIN, NONE
+        target = known_or_plain(entities, data, row[OBJECT], row[OBJECT_STOP], hashes[1])
+        if target == -2:
+            return NOT_PLAIN, NONE
+    used = state[VALUES]
+    named = 0 <= predicate < len(tables.wanted)
+    wanted = tables.wanted[predicate] if named else tables.others
+    if kind >= 0:
+        if row[BETWEEN] == UNSURE or (wanted and row[BETWEEN] != AS_IT_IS):
+            place, used = put_literal(data, row[OBJECT], out.values, used)
+            if place < 0:
+                return NOT_PLAIN, NONE
+        elif wanted:
+            copy_bytes(data, row[OBJECT], row[OBJECT_STOP], out.values, used)
+            used += row[OBJECT_STOP] - row[OBJECT]
+    if row[GRAPH] >= 0:
+        graph_hash = hash_bytes(data, row[GRAPH], row[GRAPH_STOP])
+        graph = known_or_plain(tables.graphs, data, row[GRAPH], row[GRAPH_STOP], graph_hash)
+        if graph == -2:
+            return NOT_PLAIN, NONE
+        if graph < 0:
+            if not has_room(tables.graphs, 1, row[GRAPH_STOP] - row[GRAPH]):
+                return PAUSE_GRAPHS, NONE
+            add(tables.graphs, data, row[GRAPH], row[GRAPH_STOP], graph_hash)
+    room = row[SUBJECT_STOP] - row[SUBJECT] + (row[OBJECT_STOP] - row[OBJECT] if kind < 0 else 0)
+    if not has_room(entities, 2, room):
+        return PAUSE_ENTITIES, NONE
+    if not has_room(predicates, 1, row[PREDICATE_STOP] - row[PREDICATE]):
+        return PAUSE_PREDICATES, NONE
+    state[STATEMENTS] += 1
+    if row[GRAPH] >= 0:
+        state[IN_GRAPHS] += 1
+        if drop:
+            return TAKEN, subject
+    if kind >= 0 and tables.status[kind] == KIND_FOREIGN:
+        state[FOREIGN] += 1
+        return TAKEN, subject
+    if (kind >= 0 or image) and not wanted:
+        state[UNWANTED] += 1
+        return TAKEN, subject
+    if subject < 0:
+        subject = add(entities, data, row[SUBJECT], row[SUBJECT_STOP], hashes[0])
+    if predicate < 0:
+        predicate = add(predicates, data, row[PREDICATE], row[PREDICATE_STOP], predicate_hash)
+    if kind < 0 and not image:
+        if target < 0:
+            target = lookup(entities, data, row[OBJECT], row[OBJECT_STOP], hashes[1])
+        if target < 0:
+            target = add(entities, data, row[OBJECT], row[OBJECT_STOP], hashes[1])
+        edge = out.edges[state[EDGES]]
+        edge[0], edge[1], edge[2] = subject, predicate, target
+        state[EDGES] += 1
+        return TAKEN, subject
+    if kind < 0:
+        kind = ADDRESS
+        copy_bytes(data, row[OBJECT], row[OBJECT_STOP], out.values, used)
+        used += row[OBJECT_STOP] - row[OBJECT]
+    written = out.literals[state[LITERALS]]
+    written[0], written[1], written[2], written[3] = subject, predicate, kind, used - state[VALUES]
+    state[LITERALS] += 1
+    state[VALUES] = used
+    return TAKEN, subject
+
+
 @njit(cache=True, nogil=True)
 def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, drop: Any) -> Any:
     """Take lines from `start` on; returns the place where it paused, the reason is in `out.state[PAUSE]`.
 
     Args:
-        data: uint8, whole lines up to `stop`; behind it at least 16 bytes which begin with '\\n>"'.
+        data: uint8, whole lines up to `stop`; behind it at least 64 bytes which begin with '\\n>"'.
         quads: whether a graph may follow the object.
         drop: whether statements in graphs are left out.
     """
-    entities, predicates, kinds = tables.entities, tables.predicates, tables.kinds
+    data, tables, out = borrowed(data), borrowed(tables), borrowed(out)
     state = out.state
     place = start
-    before_start = before_stop = before = NONE
     while place < stop:
-        line = place
-        number = state[LINES]
-        if state[EDGES] == len(out.edges) or state[LITERALS] == len(out.literals) or state[REST] == len(out.rest):
-            state[PAUSE] = PAUSE_OUTPUT
-            return line
-        if data[place] == END:
+        count, place, met, met_stop = take_apart(data, place, stop, tables, out.places, out.hashes, quads)
+        send_for_keys(tables.entities, out.places, out.hashes, count)
+        subject = NONE
+        for number in range(count):
+            row = out.places[number]
+            if state[EDGES] == len(out.edges) or state[LITERALS] == len(out.literals) or state[REST] == len(out.rest):
+                state[PAUSE] = PAUSE_OUTPUT
+                return row[BEGIN]
+            form = row[FORM]
+            if form != EMPTY:
+                what = NOT_PLAIN
+                if form != ODD:
+                    same = subject if form == SAME_SUBJECT else NONE
+                    what, subject = take(data, row, same, out.hashes[number], tables, out, drop)
+                if what > NOT_PLAIN:
+                    state[PAUSE] = what
+                    return row[BEGIN]
+                if what == NOT_PLAIN:
+                    waiting = out.rest[state[REST]]
+                    waiting[0], waiting[1], waiting[2] = row[BEGIN], row[END_OF_LINE], state[LINES]
+                    state[REST] += 1
             state[LINES] += 1
-            place += 1
-            continue
-        used = state[VALUES]
-        kind = NONE
-        object_start = object_stop = object_number = NONE
-        object_hash = np.uint64(0)
-        graph_start = NONE
-        taken = False
-        # Statements about one subject mostly follow each other.
-        subject, subject_hash = NONE, np.uint64(0)
-        subject_start, subject_stop = place + 1, place + 1 + before_stop - before_start
-        if (
-            before >= 0
-            and subject_stop < stop
-            and data[place] == LESS
-            and data[subject_stop] == MORE
-            and same_bytes(data, subject_start, data, before_start, before_stop - before_start)
-        ):
-            subject, place = before, subject_stop + 1
-        else:
-            subject_start, subject_stop, subject_hash, place = term_end(data, place)
-        while place >= 0:  # left by a break as soon as the line is not plain
-            place = blanks_end(data, place)
-            if data[place] != LESS:
-                break
-            predicate_start, predicate_stop, predicate_hash, place = term_end(data, place)
-            if place < 0:
-                break
-            place = blanks_end(data, place)
-            if data[place] == QUOTE_MARK:
-                place, used = put_literal(data, place + 1, out.values, used)
-                if place < 0:
-                    break
-                suffix = place + 1
-                place = suffix_end(data, suffix)
-                if place < 0:
-                    break
-                kind = PLAIN
-                if place > suffix:
-                    kind = lookup(kinds, data, suffix, place, hash_bytes(data, suffix, place))
-                    if kind < 0:
-                        state[PAUSE], state[FROM], state[TO] = PAUSE_KIND, suffix, place
-                        return line
-                    if tables.status[kind] == KIND_INVALID:
-                        break
-            else:
-                object_start, object_stop, object_hash, place = term_end(data, place)
-                if place < 0:
-                    break
-            place = blanks_end(data, place)
-            if quads and (data[place] == LESS or data[place] == UNDERSCORE):
-                graph_start, graph_stop, graph_hash, place = term_end(data, place)
-                if place < 0:
-                    break
-                place = blanks_end(data, place)
-            if data[place] != DOT:
-                break
-            place = blanks_end(data, place + 1)
-            if data[place] == RETURN:
-                place += 1
-            if data[place] != END or place - line > LONG_LINE:
-                break
-
-            if subject < 0:
-                subject = known_or_plain(entities, data, subject_start, subject_stop, subject_hash)
-            predicate = known_or_plain(predicates, data, predicate_start, predicate_stop, predicate_hash)
-            if subject == -2 or predicate == -2:
-                break
-            image = 0 <= predicate < tables.images
-            if kind < 0:
-                if image and data[object_start] == UNDERSCORE:
-                    break
-                object_number = known_or_plain(entities, data, object_start, object_stop, object_hash)
-                if object_number == -2:
-                    break
-            if graph_start >= 0:
-                graph = known_or_plain(tables.graphs, data, graph_start, graph_stop, graph_hash)
-                if graph == -2:
-                    break
-                if graph < 0:
-                    if not has_room(tables.graphs, 1, graph_stop - graph_start):
-                        state[PAUSE] = PAUSE_GRAPHS
-                        return line
-                    add(tables.graphs, data, graph_start, graph_stop, graph_hash)
-            room = (subject_stop - subject_start) + (object_stop - object_start)
-            if not has_room(entities, 2, room):
-                state[PAUSE] = PAUSE_ENTITIES
-                return line
-            if not has_room(predicates, 1, predicate_stop - predicate_start):
-                state[PAUSE] = PAUSE_PREDICATES
-                return line
-            taken = True
-            state[STATEMENTS] += 1
-            if graph_start >= 0:
-                state[IN_GRAPHS] += 1
-                if drop:
-                    break
-            if kind >= 0 and tables.status[kind] == KIND_FOREIGN:
-                state[FOREIGN] += 1
-                break
-            if kind >= 0 or image:
-                named = 0 <= predicate < len(tables.wanted)
-                if not (tables.wanted[predicate] if named else tables.others):
-                    state[UNWANTED] += 1
-                    break
-            if subject < 0:
-                subject = add(entities, data, subject_start, subject_stop, subject_hash)
-            if predicate < 0:
-                predicate = add(predicates, data, predicate_start, predicate_stop, predicate_hash)
-            if data[subject_start - 1] == LESS:
-                before_start, before_stop, before = subject_start, subject_stop, subject
-            if kind < 0 and not image:
-                if object_number < 0:
-                    object_number = lookup(entities, data, object_start, object_stop, object_hash)
-                if object_number < 0:
-                    object_number = add(entities, data, object_start, object_stop, object_hash)
-                row = out.edges[state[EDGES]]
-                row[0], row[1], row[2] = subject, predicate, object_number
-                state[EDGES] += 1
-                break
-            if kind < 0:
-                kind = ADDRESS
-                copy_bytes(data, object_start, object_stop, out.values, used)
-                used += object_stop - object_start
-            written = out.literals[state[LITERALS]]
-            written[0], written[1], written[2], written[3] = subject, predicate, kind, used - state[VALUES]
-            state[LITERALS] += 1
-            state[VALUES] = used
-            break
-        if taken:
-            place += 1
-        else:
-            end = find_byte(data, line, NEWLINE)
-            waiting = out.rest[state[REST]]
-            waiting[0], waiting[1], waiting[2] = line, end, number
-            state[REST] += 1
-            place = end + 1
-        state[LINES] += 1
+        if met >= 0:
+            state[PAUSE], state[FROM], state[TO] = PAUSE_KIND, met, met_stop
+            return place
     state[PAUSE] = PAUSE_DONE
     return place

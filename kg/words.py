@@ -19,6 +19,8 @@ SPACES = np.uint64(0x2020202020202020)
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 EIGHT, SHIFT = np.uint64(8), np.uint64(32)
 FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
+WIDE = 32
+"""Bytes that `marks_of` looks at together."""
 
 
 def intrinsic(function: Any) -> Any:
@@ -60,6 +62,78 @@ def first_byte(typing: Any, marks: Any) -> Any:
         return builder.lshr(zeros, ir.Constant(ir.IntType(64), 3))
 
     return types.int64(types.uint64), generate
+
+
+@intrinsic
+def first_bit(typing: Any, marks: Any) -> Any:
+    """The place, 0 to 31, of the lowest bit that is set; `marks` must not be 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        zeros = builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.zext(zeros, ir.IntType(64))
+
+    return types.int64(types.uint32), generate
+
+
+@intrinsic
+def prefetch(typing: Any, data: Any, place: Any) -> Any:
+    """Have what lies at this place of an array brought near, without waiting for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        start = context.make_array(signature.args[0])(context, builder, args[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        pointer = builder.bitcast(builder.gep(start, [args[1]]), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        builder.call(function, [pointer, *(ir.Constant(number, value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(data, types.int64), generate
+
+
+@intrinsic
+def borrowed(typing: Any, value: Any) -> Any:
+    """The same arrays, or tuples of them, of whose holders no count is kept: it took half of the time of loops.
+
+    Only what its caller holds until it ends may be borrowed.
+    """
+
+    def bare(context: Any, builder: Any, kind: Any, held: Any) -> Any:
+        if isinstance(kind, types.Array):
+            array = context.make_array(kind)(context, builder, held)
+            array.meminfo = ir.Constant(array.meminfo.type, None)
+            return array._getvalue()
+        if isinstance(kind, types.BaseTuple):
+            items = [builder.extract_value(held, place) for place in range(len(kind))]
+            bared = [bare(context, builder, one, item) for one, item in zip(kind.types, items, strict=True)]
+            return context.make_tuple(builder, kind, bared)
+        return held
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return bare(context, builder, signature.args[0], args[0])
+
+    return value(value), generate
+
+
+def marks_of(*tests: tuple[str, int], signed: bool = False) -> Any:
+    """An intrinsic (data, place): a bit for each of the 32 bytes from `place` on that passes one of the tests."""
+
+    @intrinsic
+    def marks(typing: Any, data: Any, place: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            start = context.make_array(signature.args[0])(context, builder, args[0]).data
+            vector = ir.VectorType(ir.IntType(8), WIDE)
+            pointer = builder.bitcast(builder.gep(start, [args[1]]), vector.as_pointer())
+            loaded = builder.load(pointer, align=1)
+            compare = builder.icmp_signed if signed else builder.icmp_unsigned
+            found = [compare(test, loaded, ir.Constant(vector, [letter] * WIDE)) for test, letter in tests]
+            while len(found) > 1:
+                found.append(builder.or_(found.pop(), found.pop()))
+            return builder.bitcast(found[0], ir.IntType(WIDE))
+
+        return types.uint32(data, types.int64), generate
+
+    return marks
 
 
 @intrinsic

@@ -1,0 +1,166 @@
+"""Lines of N-Triples and N-Quads taken apart, some at a time: where their terms lie, before anyone asks what they are.
+
+A line that is plain so far is told from one that is not; what its terms hold is not looked at yet. The hash table's
+memory that the terms will be looked up in is sent for meanwhile, since waiting for it took longer than all else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from kg.grammar import (
+    AS_IT_IS,
+    DOT,
+    END,
+    LESS,
+    MORE,
+    NEWLINE,
+    NONE,
+    QUOTE_MARK,
+    RETURN,
+    UNDERSCORE,
+    blanks_end,
+    literal_end,
+    suffix_end,
+    term_end,
+)
+from kg.interning import lookup, send_for_key, send_for_slot
+from kg.words import find_byte, hash_bytes, same_bytes
+
+LINES = 64
+"""So many lines are taken apart before the first of them is looked at; their text stays in the nearest cache."""
+(
+    BEGIN,
+    END_OF_LINE,
+    FORM,
+    SUBJECT,
+    SUBJECT_STOP,
+    PREDICATE,
+    PREDICATE_STOP,
+    OBJECT,
+    OBJECT_STOP,
+    BETWEEN,
+    KIND,
+    GRAPH,
+    GRAPH_STOP,
+) = range(13)
+"""What a row of `Rows.places` holds; a kind of -1 is no literal, a graph of -1 none."""
+EMPTY, ODD, NEW_SUBJECT, SAME_SUBJECT = range(4)
+"""Forms of a line: with nothing in it, not plain, and plain, with a subject of its own or that of the line before."""
+KIND_KEPT, KIND_FOREIGN, KIND_INVALID = 0, 1, 2
+"""What is done with literals of a kind: kept, left out and counted, or left to be refused."""
+PLAIN = 0
+"""The kind of literals without a suffix."""
+LONG_LINE = 1 << 20
+"""Longer lines are handed back."""
+
+
+@njit(inline="always")
+def take_apart(data: Any, place: Any, stop: Any, tables: Any, places: Any, hashes: Any, quads: Any) -> Any:
+    """Fill rows from the lines at `place` on: (rows, place behind them, where a suffix met first starts, stops).
+
+    A suffix that is no known kind ends the rows before its line.
+    """
+    count = 0
+    before = before_stop = NONE
+    while place < stop and count < LINES:
+        row = places[count]
+        row[BEGIN] = place
+        if data[place] == END:
+            row[FORM], row[END_OF_LINE] = EMPTY, place
+            place += 1
+            count += 1
+            continue
+        line = place
+        form = ODD
+        while True:  # left by a break as soon as the line is not plain
+            # Statements about one subject mostly follow each other.
+            length = before_stop - before
+            same = (
+                before >= 0
+                and place + length + 1 < stop
+                and data[place] == LESS
+                and data[place + 1 + length] == MORE
+                and same_bytes(data, place + 1, data, before, length)
+            )
+            if same:
+                start, behind = place + 1, place + 1 + length
+                place = behind + 1
+                hashes[count, 0] = hashes[count - 1, 0]
+            else:
+                start, behind, place = term_end(data, place)
+                if place < 0:
+                    break
+                hashes[count, 0] = hash_bytes(data, start, behind)
+                send_for_slot(tables.entities, hashes[count, 0])
+            row[SUBJECT], row[SUBJECT_STOP] = start, behind
+            place = blanks_end(data, place)
+            if data[place] != LESS:
+                break
+            row[PREDICATE], row[PREDICATE_STOP], place = term_end(data, place)
+            if place < 0:
+                break
+            place = blanks_end(data, place)
+            if data[place] == QUOTE_MARK:
+                row[OBJECT] = place + 1
+                place, row[BETWEEN] = literal_end(data, place + 1)
+                if place < 0:
+                    break
+                row[OBJECT_STOP] = place
+                suffix = place + 1
+                place = suffix_end(data, suffix)
+                if place < 0:
+                    break
+                row[KIND] = PLAIN
+                if place > suffix:
+                    row[KIND] = lookup(tables.kinds, data, suffix, place, hash_bytes(data, suffix, place))
+                    if row[KIND] < 0:
+                        return count, line, suffix, place
+                    if tables.status[row[KIND]] == KIND_INVALID:
+                        break
+            else:
+                row[OBJECT], row[OBJECT_STOP], place = term_end(data, place)
+                if place < 0:
+                    break
+                row[BETWEEN], row[KIND] = AS_IT_IS, NONE
+                hashes[count, 1] = hash_bytes(data, row[OBJECT], row[OBJECT_STOP])
+                send_for_slot(tables.entities, hashes[count, 1])
+            place = blanks_end(data, place)
+            row[GRAPH] = NONE
+            if quads and (data[place] == LESS or data[place] == UNDERSCORE):
+                row[GRAPH], row[GRAPH_STOP], place = term_end(data, place)
+                if place < 0:
+                    break
+                place = blanks_end(data, place)
+            if data[place] != DOT:
+                break
+            place = blanks_end(data, place + 1)
+            if data[place] == RETURN:
+                place += 1
+            if data[place] != END or place - line > LONG_LINE:
+                break
+            form = SAME_SUBJECT if same else NEW_SUBJECT
+            break
+        if form == ODD:
+            place = find_byte(data, line, NEWLINE)
+            before = NONE
+        else:
+            before, before_stop = (row[SUBJECT], row[SUBJECT_STOP]) if data[line] == LESS else (NONE, NONE)
+        row[FORM], row[END_OF_LINE] = form, place
+        place += 1
+        count += 1
+    return count, place, NONE, NONE
+
+
+@njit(inline="always")
+def send_for_keys(table: Any, places: Any, hashes: Any, count: Any) -> None:
+    """Bring near what looking up the subjects and objects of some rows will compare them with."""
+    for step in range(2):
+        for number in range(count):
+            if places[number, FORM] == NEW_SUBJECT:
+                send_for_key(table, hashes[number, 0], step)
+            if places[number, FORM] >= NEW_SUBJECT and places[number, KIND] < 0:
+                send_for_key(table, hashes[number, 1], step)

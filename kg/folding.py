@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from kg.strings import PADDING
-from kg.words import HIGHS, copy_bytes, put_word, word_at
+from kg.words import HIGHS, borrowed, copy_bytes, put_word, word_at
 
 CASED = 0x20000
 """No character from here on has a case."""
@@ -43,6 +43,7 @@ def _lower_ascii(word: Any) -> Any:
 @njit(cache=True, nogil=True)
 def fold_all(data: Any, starts: Any, table: Any, offsets: Any) -> Any:
     """(bytes, offsets) of all strings, folded character by character."""
+    data, starts, table, offsets = borrowed((data, starts, table, offsets))
     count = len(starts) - 1
     held = np.empty(WIDEST * (starts[count] - starts[0]) + PADDING, np.uint8)
     ends = np.zeros(count + 1, np.int64)
@@ -90,6 +91,7 @@ def may_be_space(data: Any, place: Any, stop: Any) -> Any:
 @njit(cache=True, nogil=True)
 def local_names(data: Any, starts: Any) -> Any:
     """(bytes, offsets, hard): the local name of every key; where `hard` is set it takes more than this (see there)."""
+    data, starts = borrowed((data, starts))
     count = len(starts) - 1
     held = np.empty(starts[count] - starts[0] + PADDING, np.uint8)
     ends = np.zeros(count + 1, np.int64)

@@ -204,7 +204,7 @@ def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, dr
         quads: whether a graph may follow the object.
         drop: whether statements in graphs are left out.
     """
-    data, tables, out = borrowed(data), borrowed(tables), borrowed(out)
+    data, tables, out = borrowed((data, tables, out))
     state = out.state
     place = start
     while place < stop:

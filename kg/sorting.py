@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from kg.strings import PADDING
-from kg.words import big_endian, copy_bytes, put_word, word_at
+from kg.words import big_endian, borrowed, copy_bytes, put_word, word_at
 
 FEW = 12
 """Below so many, strings are put in order one by one."""
@@ -99,21 +99,24 @@ def sort_stretch(data: Any, starts: Any, order: Any, words: Any, low: Any, high:
 @njit(cache=True, nogil=True)
 def sorted_order(data: Any, starts: Any) -> Any:
     """The numbers of the strings in the order of their bytes."""
+    data, starts = borrowed((data, starts))
     count = len(starts) - 1
-    order = np.arange(count)
-    sort_stretch(data, starts, order, np.empty(count, np.uint64), 0, count)
+    order, words = np.arange(count), np.empty(count, np.uint64)
+    sort_stretch(data, starts, borrowed(order), borrowed(words), 0, count)
     return order
 
 
 @njit(cache=True, nogil=True)
 def sort_some(data: Any, starts: Any, order: Any) -> None:
     """Put the strings with these numbers in the order of their bytes."""
-    sort_stretch(data, starts, order, np.empty(len(order), np.uint64), 0, len(order))
+    words = np.empty(len(order), np.uint64)
+    sort_stretch(borrowed(data), borrowed(starts), borrowed(order), borrowed(words), 0, len(order))
 
 
 @njit(cache=True, nogil=True)
 def parted(data: Any, starts: Any, pivot: Any) -> Any:
     """(before, others): the numbers of the strings that come before string `pivot`, and of those that do not."""
+    data, starts = borrowed((data, starts))
     count = len(starts) - 1
     before, others = np.empty(count, np.int64), np.empty(count, np.int64)
     i = j = 0
@@ -130,7 +133,9 @@ def parted(data: Any, starts: Any, pivot: Any) -> Any:
 @njit(cache=True, nogil=True)
 def sort_groups(data: Any, starts: Any, order: Any, bounds: Any) -> None:
     """Put each stretch `order[bounds[i, 0] : bounds[i, 1]]` in the order of its strings."""
-    words = np.empty(len(order), np.uint64)
+    data, starts, order = borrowed((data, starts, order))
+    held = np.empty(len(order), np.uint64)
+    words = borrowed(held)
     for group in range(len(bounds)):
         sort_stretch(data, starts, order, words, bounds[group, 0], bounds[group, 1])
 
@@ -138,6 +143,7 @@ def sort_groups(data: Any, starts: Any, order: Any, bounds: Any) -> None:
 @njit(cache=True, nogil=True)
 def repeats(data: Any, starts: Any, order: Any) -> Any:
     """(n,) bool: whether each string of the order equals the one before it."""
+    data, starts, order = borrowed((data, starts, order))
     same = np.zeros(len(order), np.bool_)
     for place in range(1, len(order)):
         i, j = order[place - 1], order[place]
@@ -167,6 +173,7 @@ def offsets_of(lengths: Any, order: Any) -> Any:
 def gather(data: Any, starts: Any, first: Any, order: Any, offsets: Any, held: Any, low: Any, high: Any) -> None:
     """Copy strings to their places in `held`: those of `order[low:high]` that `starts` knows, its own number 0 being
     `first` in the order. Nothing behind `offsets[high]` is touched, so that several threads may do a stretch each."""
+    data, starts, order, offsets, held = borrowed((data, starts, order, offsets, held))
     count = len(starts) - 1
     for place in range(low, high):
         number = order[place] - first
@@ -185,6 +192,7 @@ def gather(data: Any, starts: Any, first: Any, order: Any, offsets: Any, held: A
 @njit(cache=True, nogil=True)
 def merge_two(left: Any, left_starts: Any, right: Any, right_starts: Any) -> Any:
     """Two sorted lists of strings, unique in each, as one: (bytes, offsets, places of the left's, of the right's)."""
+    left, left_starts, right, right_starts = borrowed((left, left_starts, right, right_starts))
     n, m = len(left_starts) - 1, len(right_starts) - 1
     held = np.empty(left_starts[n] + right_starts[m] + PADDING, np.uint8)
     offsets = np.zeros(n + m + 1, np.int64)

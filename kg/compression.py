@@ -162,12 +162,14 @@ def compression_of(head: bytes) -> str | None:
     return "zstd" if skippable or head[:4] == b"\x28\xb5\x2f\xfd" else None
 
 
-def open_dump(path: str, on_bytes: Callable[[int], None] | None, threads: int) -> Dump | Bzip2Blocks:
-    """The decompressed bytes of a dump, by several threads where that can be; a file is not hashed."""
+def open_dump(
+    path: str, on_bytes: Callable[[int], None] | None, threads: int, *, hashes: bool = False
+) -> Dump | Bzip2Blocks:
+    """The decompressed bytes of a dump, by several threads where that can be; one thread may hash them as well."""
     if threads > 1 and path != STDIN and compression_of_file(path) == "bzip2":
         most = max(MIN_BOUNDED, MAX_EXPANSION * Path(path).stat().st_size)
         return Bzip2Blocks(path, threads, most, on_bytes)
-    return Dump(path, on_bytes, hashes=path == STDIN)
+    return Dump(path, on_bytes, hashes=hashes or path == STDIN)
 
 
 def compression_of_file(path: str) -> str | None:

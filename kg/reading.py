@@ -129,13 +129,14 @@ def read_dump(
     reader = reader_of(task.path, task.syntax)
     base = task.base or f"file:///{Path(task.path).name}"
     spill = None if task.memory is None else Spill(task.folder, task.memory // (PARTS * threads))
+    # One thread hashes what it has just read, while it is at hand; where there are more, one of them hashes meanwhile.
+    hashes = task.path == STDIN or (threads == 1 and isinstance(reader, LineReader))
     with (
         ThreadPoolExecutor(1) as aside,
-        open_dump(task.path, on_bytes, threads) as dump,
+        open_dump(task.path, on_bytes, threads, hashes=hashes) as dump,
         (task.folder / REJECTED).open("w", encoding="utf-8") as listing,
     ):
-        hashing = aside.submit(sha256_file, Path(task.path)) if task.path != STDIN else None
-
+        hashing = None if hashes else aside.submit(sha256_file, Path(task.path))
         reject = Refusals(task, listing)
         stream: Any = dump if isinstance(reader, LineReader) else io.BufferedReader(dump, 1 << 20)
         compiled = compiled_pays(task.path)

@@ -15,7 +15,7 @@ from kg.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 
 
 @contextmanager
@@ -86,9 +86,10 @@ def read_json(path: Path) -> Any:
 def sha256_file(path: Path) -> str:
     """The hash of a file's bytes, read in blocks."""
     digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while block := handle.read(CHUNK):
-            digest.update(block)
+    view = memoryview(bytearray(CHUNK))
+    with path.open("rb", buffering=0) as handle:
+        while count := handle.readinto(view):  # type: ignore[attr-defined]
+            digest.update(view[:count])
     return digest.hexdigest()
 
 

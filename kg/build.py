@@ -8,6 +8,7 @@ whether the build was interrupted.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 from collections import Counter
@@ -119,7 +120,7 @@ def build(
     paths = find_dumps(dumps)
     if engine != "spark":
         refuse_remote(paths)
-    with workplace(out, resume=resume) as work, Forgetting(memory // 2) if memory else nullcontext():
+    with uncollected(), workplace(out, resume=resume) as work, Forgetting(memory // 2) if memory else nullcontext():
         tasks = [
             Task(
                 path=path,
@@ -157,6 +158,18 @@ def refuse_remote(paths: Sequence[str]) -> None:
     for path in paths:
         if is_remote(path):
             raise InputError(f"{path}: only the engine spark reads what lies elsewhere")
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without Python's search for cycles: a build makes none, and the compiler's objects are many to look through."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

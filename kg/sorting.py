@@ -8,10 +8,16 @@ import numpy as np
 from numba import njit
 
 from kg.strings import PADDING
-from kg.words import big_endian, borrowed, copy_bytes, put_word, word_at
+from kg.words import big_endian, borrowed, copy_bytes, prefetch, put_word, word_at
 
 FEW = 12
 """Below so many, strings are put in order one by one."""
+MANY = 1 << 10
+"""From so many on they are sorted by their bytes."""
+BYTE = np.uint64(0xFF)
+AHEAD = 16
+"""So many strings before they are looked at their bytes are sent for."""
+LONGEST = np.iinfo(np.int64).max
 LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
@@ -51,21 +57,88 @@ def insertion_sort(data: Any, starts: Any, order: Any, low: Any, high: Any, dept
 
 
 @njit
-def sort_stretch(data: Any, starts: Any, order: Any, words: Any, low: Any, high: Any) -> None:
-    """Put `order[low:high]` in order: quicksort by eight bytes at a time, those alike by the next eight.
+def fill_words(data: Any, starts: Any, order: Any, low: Any, high: Any, depth: Any, words: Any) -> Any:
+    """The words at `depth` of some strings: (the bits in which they differ, bytes that the shortest has left)."""
+    varying, shortest = np.uint64(0), LONGEST
+    for place in range(low, high):
+        if place + 2 * AHEAD < high:
+            prefetch(starts, order[place + 2 * AHEAD])
+            prefetch(data, starts[order[place + AHEAD]] + depth)
+        number = order[place]
+        start, stop = starts[number] + depth, starts[number + 1]
+        word = key_word(data, start, stop)
+        words[place] = word
+        varying |= word ^ words[low]
+        shortest = min(shortest, stop - start)
+    return varying, shortest
+
+
+@njit
+def sort_by_words(
+    words: Any, order: Any, spare_words: Any, spare_order: Any, low: Any, high: Any, varying: Any
+) -> None:
+    """Sort `words[low:high]`, and `order` along with it, byte by byte from the last to the first.
+
+    Args:
+        varying: the bits in which the words differ; bytes without any are left out.
+    """
+    bounds = np.empty(257, np.int64)
+    for shift in range(0, 64, 8):
+        if (varying >> np.uint64(shift)) & BYTE == 0:
+            continue
+        bounds[:] = 0
+        for place in range(low, high):
+            bounds[np.int64((words[place] >> np.uint64(shift)) & BYTE) + 1] += 1
+        for byte in range(256):
+            bounds[byte + 1] += bounds[byte]
+        for place in range(low, high):
+            word = words[place]
+            byte = np.int64((word >> np.uint64(shift)) & BYTE)
+            target = low + bounds[byte]
+            bounds[byte] += 1
+            spare_words[target] = word
+            spare_order[target] = order[place]
+        words[low:high] = spare_words[low:high]
+        order[low:high] = spare_order[low:high]
+
+
+@njit
+def sort_stretch(data: Any, starts: Any, order: Any, low: Any, high: Any, room: Any) -> None:
+    """Put `order[low:high]` in order by eight bytes at a time, those alike by the next eight.
+
+    Many are sorted by their bytes, fewer by quicksort.
+
+    Args:
+        room: arrays of the size of `order`: two of words, one of numbers.
 
     Source: Bentley and Sedgewick 1997, "Fast algorithms for sorting and searching strings", section 3.
     """
+    words, spare_words, spare_order = room
     stack = [(low, high, np.int64(0), True)]
     while stack:
         low, high, depth, fresh = stack.pop()
         if high - low < FEW:
             insertion_sort(data, starts, order, low, high, depth)
             continue
-        if fresh:
-            for place in range(low, high):
-                number = order[place]
-                words[place] = key_word(data, starts[number] + depth, starts[number + 1])
+        varying = np.uint64(0)
+        while fresh:
+            varying, shortest = fill_words(data, starts, order, low, high, depth, words)
+            if varying or shortest <= 8:
+                break
+            depth += 8
+        if fresh and high - low >= MANY:
+            sort_by_words(words, order, spare_words, spare_order, low, high, varying)
+            while low < high:
+                upper = low + 1
+                while upper < high and words[upper] == words[low]:
+                    upper += 1
+                if upper - low < FEW:
+                    insertion_sort(data, starts, order, low, upper, depth)
+                else:
+                    ended = end_here(data, starts, order, low, upper, depth)
+                    stack.append((ended, upper, depth + 8, True))
+                low = upper
+            continue
         step = (high - low) // 8
         a, b, c = words[low + step], words[low + 4 * step], words[low + 7 * step]
         pivot = max(min(a, b), min(max(a, b), c))
@@ -85,15 +158,25 @@ def sort_stretch(data: Any, starts: Any, order: Any, words: Any, low: Any, high:
                 place += 1
         stack.append((low, lower, depth, False))
         stack.append((upper, high, depth, False))
-        # Of those that look alike so far, the ones that end here come first, the shorter before the longer.
-        ended = lower
-        for place in range(lower, upper):
-            number = order[place]
-            if starts[number + 1] - starts[number] <= depth + 8:
-                order[place], order[ended] = order[ended], number
-                ended += 1
-        insertion_sort(data, starts, order, lower, ended, depth)
-        stack.append((ended, upper, depth + 8, True))
+        stack.append((end_here(data, starts, order, lower, upper, depth), upper, depth + 8, True))
+
+
+@njit
+def end_here(data: Any, starts: Any, order: Any, low: Any, high: Any, depth: Any) -> Any:
+    """Of strings that are alike up to `depth + 8` put those first that end by then; returns where the others begin."""
+    ended = low
+    for place in range(low, high):
+        number = order[place]
+        if starts[number + 1] - starts[number] <= depth + 8:
+            order[place], order[ended] = order[ended], number
+            ended += 1
+    insertion_sort(data, starts, order, low, ended, depth)
+    return ended
+
+
+@njit(inline="always")
+def room_for(count: Any) -> Any:
+    return np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty(count, np.int64)
 
 
 @njit(cache=True, nogil=True)
@@ -101,16 +184,17 @@ def sorted_order(data: Any, starts: Any) -> Any:
     """The numbers of the strings in the order of their bytes."""
     data, starts = borrowed((data, starts))
     count = len(starts) - 1
-    order, words = np.arange(count), np.empty(count, np.uint64)
-    sort_stretch(data, starts, borrowed(order), borrowed(words), 0, count)
+    order, room = np.arange(count), room_for(count)
+    sort_stretch(data, starts, borrowed(order), 0, count, borrowed(room))
     return order
 
 
 @njit(cache=True, nogil=True)
 def sort_some(data: Any, starts: Any, order: Any) -> None:
     """Put the strings with these numbers in the order of their bytes."""
-    words = np.empty(len(order), np.uint64)
-    sort_stretch(borrowed(data), borrowed(starts), borrowed(order), borrowed(words), 0, len(order))
+    data, starts, order = borrowed((data, starts, order))
+    room = room_for(len(order))
+    sort_stretch(data, starts, order, 0, len(order), borrowed(room))
 
 
 @njit(cache=True, nogil=True)
@@ -134,10 +218,9 @@ def parted(data: Any, starts: Any, pivot: Any) -> Any:
 def sort_groups(data: Any, starts: Any, order: Any, bounds: Any) -> None:
     """Put each stretch `order[bounds[i, 0] : bounds[i, 1]]` in the order of its strings."""
     data, starts, order = borrowed((data, starts, order))
-    held = np.empty(len(order), np.uint64)
-    words = borrowed(held)
+    room = room_for(len(order))
     for group in range(len(bounds)):
-        sort_stretch(data, starts, order, words, bounds[group, 0], bounds[group, 1])
+        sort_stretch(data, starts, order, bounds[group, 0], bounds[group, 1], borrowed(room))
 
 
 @njit(cache=True, nogil=True)
@@ -146,6 +229,8 @@ def repeats(data: Any, starts: Any, order: Any) -> Any:
     data, starts, order = borrowed((data, starts, order))
     same = np.zeros(len(order), np.bool_)
     for place in range(1, len(order)):
+        if place + AHEAD < len(order):
+            prefetch(data, starts[order[place + AHEAD]])
         i, j = order[place - 1], order[place]
         p, q = starts[i], starts[j]
         length = starts[i + 1] - p
@@ -176,6 +261,10 @@ def gather(data: Any, starts: Any, first: Any, order: Any, offsets: Any, held: A
     data, starts, order, offsets, held = borrowed((data, starts, order, offsets, held))
     count = len(starts) - 1
     for place in range(low, high):
+        if place + AHEAD < high:
+            ahead = order[place + AHEAD] - first
+            if 0 <= ahead < count:
+                prefetch(data, starts[ahead])
         number = order[place] - first
         if 0 <= number < count:
             start, stop, target = starts[number], starts[number + 1], offsets[place]

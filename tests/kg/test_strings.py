@@ -103,3 +103,20 @@ def test_many_that_look_alike() -> None:
     rng = np.random.default_rng(0)
     texts = [f"{PREFIX}{n}" for n in rng.integers(0, 5000, 20_000)] + ["same"] * 5000
     assert [texts[place] for place in sort_order(column(texts))] == sorted(texts)
+
+
+@given(seed=st.integers(0, 1 << 32), begins=st.sampled_from([("",), ("", "a" * 7, "a" * 8, PREFIX), (PREFIX,)]))
+@settings(max_examples=25, deadline=None)
+def test_so_many_that_bytes_are_sorted(seed: int, begins: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(seed)
+    letters = np.array(["\0", "a", "b", "é", "aaaaaaaa"])[: int(rng.integers(1, 6))]
+    texts = [
+        str(rng.choice(begins)) + "".join(rng.choice(letters, size))
+        for size in rng.integers(0, int(rng.integers(1, 12)), 3000)
+    ]
+    for threads in (1, 2):
+        assert [texts[place] for place in sort_order(column(texts), threads)] == sorted(texts)
+    order = np.arange(len(texts))
+    sort_within(column(texts), order, np.array([[0, 10], [500, 2900]]))
+    assert [texts[place] for place in order[500:2900]] == sorted(texts[500:2900])
+    assert [texts[place] for place in order[:10]] == sorted(texts[:10]) and order[499] == 499

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kg.arrays import id_type, sort_triples
+from kg.arrow import of_numbers, to_numbers
 from kg.literals import LiteralRows, LiteralTable, Meaning, one_array, ordered_by
 from kg.predicates import DIRECT_CLAIM, Predicates, Role
 from kg.strings import folded, merge, repeated, sort_order, take
@@ -163,9 +164,8 @@ def pairs_of(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 def codes_of(run: Run, used: np.ndarray, legend: dict[Meaning, int]) -> np.ndarray:
     """The codes of the pairs that a run uses in a legend, which grows by those that are new."""
-    import pyarrow as pa
 
-    names = run.predicates.take(pa.array(used // max(1, len(run.kinds)))).to_pylist()
+    names = run.predicates.take(of_numbers(used // max(1, len(run.kinds)))).to_pylist()
     kinds = [run.kinds[code] for code in (used % max(1, len(run.kinds))).tolist()]
     said = [Meaning(name, *kind) for name, kind in zip(names, kinds, strict=True)]
     return np.array([legend.setdefault(meaning, len(legend)) for meaning in said], np.int64)
@@ -208,7 +208,7 @@ def assemble(
         relates[theirs[run.edges[:, 1]]] = True
 
     relation_keys = take(joined.predicate_keys, np.flatnonzero(relates))
-    as_relation = np.asarray(pc.fill_null(pc.index_in(keys, value_set=relation_keys), -1), dtype=np.int64)
+    as_relation = to_numbers(pc.index_in(keys, value_set=relation_keys)).astype(np.int64)
     only_relation = ~connected & ~always & (as_relation >= 0)
     stays = ~only_relation
     stays[joined.gone] = always[joined.gone]
@@ -277,8 +277,8 @@ def name_index(entities: Vocabulary, literals: LiteralTable, threads: int = 1) -
     """All labels and aliases, and the local name of every entity that has no label."""
     import pyarrow as pa
 
-    roles = literals.table["role"].to_numpy()
-    subjects = literals.table["subject"].to_numpy()
+    roles = to_numbers(literals.table["role"])
+    subjects = to_numbers(literals.table["subject"])
     named = np.flatnonzero(roles <= Role.ALIAS)
     unlabelled = np.ones(len(entities), dtype=bool)
     unlabelled[subjects[roles == Role.LABEL]] = False
@@ -304,7 +304,6 @@ def sorted_names(texts: pa.LargeStringArray, owners: np.ndarray, threads: int = 
 def _update(digest: Any, array: Any) -> None:
     """Hash an Arrow column of strings or ids by its logical content."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     column = one_array(array)
     if pa.types.is_dictionary(column.type):
@@ -317,4 +316,4 @@ def _update(digest: Any, array: Any) -> None:
             digest.update(np.diff(offsets))
             digest.update(memoryview(column.buffers()[2] or b"")[offsets[0] : offsets[-1]])
     else:
-        digest.update(np.ascontiguousarray(pc.fill_null(column, -1)))
+        digest.update(to_numbers(column))

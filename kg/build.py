@@ -21,6 +21,7 @@ from threading import Thread
 import numpy as np
 
 from kg.arrays import Adjacency
+from kg.arrow import to_numbers
 from kg.assemble import Parts, assemble
 from kg.bounded import assemble_bounded
 from kg.columns import Forgetting
@@ -240,7 +241,7 @@ def about_statements(parts: Parts) -> dict[str, int]:
     relations = list(parts.relations.vocabulary)
     triples = np.bincount(parts.triples[:, 1], minlength=len(relations)).tolist() if len(relations) else []
     said = one_array(parts.literals.table["predicate"])
-    rows = np.bincount(np.asarray(said.indices), minlength=len(said.dictionary)).tolist()
+    rows = np.bincount(to_numbers(said.indices), minlength=len(said.dictionary)).tolist()
     by_key = Counter(dict(zip(relations, triples, strict=True)))
     by_key.update(dict(zip(said.dictionary.to_pylist(), rows, strict=True)))
     return {

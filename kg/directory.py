@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from kg.arrays import Adjacency
+from kg.arrow import of_columns, of_numbers, to_numbers
 from kg.assemble import Parts, Relations
 from kg.errors import InputError
 from kg.literals import LiteralTable, one_array
@@ -52,13 +53,11 @@ def write_directory(path: Path, parts: Parts, meta: GraphMeta, adjacency: Adjace
 
 def fill_directory(folder: Path, parts: Parts, meta: GraphMeta, adjacency: Adjacency) -> None:
     """Write the files of a graph into an existing folder, `meta.json` last."""
-    import pyarrow as pa
-
     relations = parts.relations
-    write_arrow(folder / "entities.arrow", pa.table({"key": parts.entities.array}))
+    write_arrow(folder / "entities.arrow", of_columns({"key": parts.entities.array}))
     write_arrow(
         folder / "relations.arrow",
-        pa.table({"key": relations.vocabulary.array, "described_by": pa.array(relations.described_by)}),
+        of_columns({"key": relations.vocabulary.array, "described_by": of_numbers(relations.described_by)}),
     )
     write_arrow(folder / "literals.arrow", parts.literals.table)
     write_arrow(folder / "relation_literals.arrow", relations.literals.table)
@@ -73,7 +72,9 @@ def fill_directory(folder: Path, parts: Parts, meta: GraphMeta, adjacency: Adjac
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    write_arrow(folder / "names.arrow", pa.table({"name": parts.names.names, "entity": pa.array(parts.names.entities)}))
+    write_arrow(
+        folder / "names.arrow", of_columns({"name": parts.names.names, "entity": of_numbers(parts.names.entities)})
+    )
     write_json(folder / META, meta.to_json())
 
 
@@ -95,12 +96,12 @@ def read_directory(path: Path) -> tuple[Parts, GraphMeta, Adjacency]:
         Relations(
             Vocabulary(one_array(relations["key"]), _map(path, "relations.order"), "relation"),
             LiteralTable(read_arrow(path / "relation_literals.arrow"), _map(path, "relation_literals.offsets")),
-            relations["described_by"].to_numpy(),
+            to_numbers(relations["described_by"]),
         ),
         _map(path, "triples"),
         LiteralTable(read_arrow(path / "literals.arrow"), _map(path, "literals.offsets")),
         _map(path, WEIGHTS) if (path / f"{WEIGHTS}.npy").is_file() else None,
-        NameIndex(one_array(names["name"]), one_array(names["entity"]).to_numpy()),
+        NameIndex(one_array(names["name"]), to_numbers(names["entity"])),
     )
     if (len(parts.entities), len(parts.triples)) != (meta.entities, meta.triples):
         raise InputError(f"{path}: its files do not fit {META}; build the graph again with `kept build-kg`")

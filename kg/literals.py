@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kg.arrays import bits, id_type, offsets_of
+from kg.arrow import of_columns, of_numbers, of_texts, to_numbers
 from kg.predicates import Predicates, Role
 from kg.strings import repeated, sort_within, take
 
@@ -90,14 +91,14 @@ class LiteralTable:
         self.table = table
         self.offsets = offsets
         self._columns = [one_array(table[name]) for name in ("predicate", "value", "datatype", "language")]
-        self._roles = table["role"].to_numpy()
+        self._roles = to_numbers(table["role"])
 
     @classmethod
     def of(cls, rows: LiteralRows, num_subjects: int, predicates: Predicates, threads: int = 1) -> LiteralTable:
         """Sort rows, give them roles and drop duplicates."""
         used = np.flatnonzero(np.bincount(rows.meanings, minlength=len(rows.legend)))
         table = cls.sorted_table(rows, num_subjects, predicates, used, threads)
-        return cls(table, offsets_of(table["subject"].to_numpy(), num_subjects))
+        return cls(table, offsets_of(to_numbers(table["subject"]), num_subjects))
 
     @staticmethod
     def sorted_table(
@@ -114,7 +115,7 @@ class LiteralTable:
         subjects, meanings = rows.subjects[kept], rows.meanings[kept]
         roles = np.zeros(len(rows.legend), np.int8)
         roles[order] = [predicates.role(rows.legend[code].predicate) for code in order]
-        columns = {"subject": pa.array(subjects.astype(id_type(num_subjects))), "role": pa.array(roles[meanings])}
+        columns = {"subject": of_numbers(subjects.astype(id_type(num_subjects))), "role": of_numbers(roles[meanings])}
         for name in ("predicate", "language", "datatype"):
             given = {code: getattr(rows.legend[code], name) for code in order}
             names = sorted({value for value in given.values() if value is not None})
@@ -123,11 +124,11 @@ class LiteralTable:
             codes[order] = [place.get(given[code], -1) for code in order]
             column = codes[meanings]
             columns[name] = pa.DictionaryArray.from_arrays(
-                pa.array(column, mask=column < 0 if (codes[order] < 0).any() else None),
-                pa.array(names, pa.large_string()),
+                of_numbers(column, column < 0 if (codes[order] < 0).any() else None),
+                of_texts(names),
             )
         columns["value"] = take(rows.values, kept, threads)
-        return pa.table(columns)
+        return of_columns(columns)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -147,7 +148,7 @@ class LiteralTable:
 
     def iterate(self) -> Iterator[tuple[int, Literal]]:
         """(subject, literal) over the whole table, in constant memory."""
-        subjects = self.table["subject"].to_numpy()
+        subjects = to_numbers(self.table["subject"])
         for start in range(0, len(self), 1 << 14):
             part = (column.slice(start, 1 << 14).to_pylist() for column in self._columns)
             yield from zip(subjects[start : start + (1 << 14)].tolist(), map(Literal, *part), strict=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kg.arrow import of_columns
 from kg.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def sha256_file(path: Path) -> str:
     digest = hashlib.sha256()
     view = memoryview(bytearray(CHUNK))
     with path.open("rb", buffering=0) as handle:
-        while count := handle.readinto(view):  # type: ignore[attr-defined]
+        while count := handle.readinto(view):
             digest.update(view[:count])
     return digest.hexdigest()
 
@@ -97,7 +98,7 @@ def write_arrow(path: Path, table: pa.Table) -> None:
     """Write a table as an uncompressed Arrow IPC file, which `read_arrow` maps without copying."""
     import pyarrow as pa
 
-    table = pa.table({name: trimmed(table[name]) for name in table.column_names}) if table.num_rows else table
+    table = of_columns({name: trimmed(table[name]) for name in table.column_names}) if table.num_rows else table
     with (
         atomic_file(path) as partial,
         pa.OSFile(str(partial), "wb") as sink,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from kg.arrow import of_columns, of_numbers, of_texts, to_numbers
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -31,7 +33,7 @@ def sort_order(strings: pa.LargeStringArray, threads: int = 1) -> np.ndarray:
     if len(strings) < MANY:
         import pyarrow.compute as pc
 
-        return np.asarray(pc.sort_indices(strings)).astype(np.int64)
+        return to_numbers(pc.sort_indices(strings)).astype(np.int64)
     from kg.interning import bytes_of
     from kg.sorting import parted, sort_some, sorted_order
 
@@ -52,8 +54,8 @@ def take(strings: Strings, places: np.ndarray, threads: int = 1) -> pa.LargeStri
 
     chunks = strings.chunks if isinstance(strings, pa.ChunkedArray) else [strings]
     if len(places) < MANY:
-        whole = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [pa.array([], pa.large_string())])
-        return whole.take(pa.array(places))
+        whole = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [of_texts([])])
+        return whole.take(of_numbers(places))
     from kg.interning import bytes_of, strings_of
     from kg.sorting import gather, offsets_of
 
@@ -91,15 +93,14 @@ def repeated(strings: pa.LargeStringArray, order: np.ndarray) -> np.ndarray:
 def sort_within(strings: pa.LargeStringArray, order: np.ndarray, bounds: np.ndarray) -> None:
     """Sort stretches of `order` by their strings, in place: those from start to stop of each row of `bounds` (g, 2)."""
     if len(order) < MANY:
-        import pyarrow as pa
         import pyarrow.compute as pc
 
         sizes = bounds[:, 1] - bounds[:, 0]
         group = np.repeat(np.arange(len(bounds)), sizes)
         places = np.arange(len(group)) + np.repeat(bounds[:, 0] - np.cumsum(sizes) + sizes, sizes)
-        table = pa.table({"group": pa.array(group), "text": take(strings, order[places])})
+        table = of_columns({"group": of_numbers(group), "text": take(strings, order[places])})
         inner = pc.sort_indices(table, [("group", "ascending"), ("text", "ascending")])
-        order[places] = order[places[np.asarray(inner).astype(np.int64)]]
+        order[places] = order[places[to_numbers(inner).astype(np.int64)]]
         return
     from kg.interning import bytes_of
     from kg.sorting import sort_groups
@@ -123,9 +124,9 @@ def merge(lists: Sequence[pa.LargeStringArray], threads: int = 1) -> tuple[pa.La
     if sum(map(len, lists)) < MANY:
         encoded = pa.chunked_array(lists, pa.large_string()).dictionary_encode()
         if not encoded.num_chunks:
-            return pa.array([], pa.large_string()), [np.empty(0, np.int64) for _ in lists]
+            return of_texts([]), [np.empty(0, np.int64) for _ in lists]
         keys, (ranks,) = _sorted_run(encoded.chunk(encoded.num_chunks - 1).dictionary)
-        codes = np.concatenate([np.asarray(chunk.indices) for chunk in encoded.chunks])
+        codes = np.concatenate([to_numbers(chunk.indices) for chunk in encoded.chunks])
         return keys, np.split(ranks[codes], np.cumsum([len(one) for one in lists])[:-1])
     with ThreadPoolExecutor(threads) as pool:
         merged = list(pool.map(_sorted_run, lists))
@@ -167,9 +168,7 @@ def folded(strings: pa.LargeStringArray) -> pa.LargeStringArray:
     ['strasse', 'rome']
     """
     if len(strings) < MANY:
-        import pyarrow as pa
-
-        return pa.array([text.casefold() for text in strings.to_pylist()], pa.large_string())
+        return of_texts([text.casefold() for text in strings.to_pylist()])
     from kg.folding import fold_all, fold_table
     from kg.interning import bytes_of, strings_of
 
@@ -186,4 +185,4 @@ def replaced(strings: pa.LargeStringArray, places: np.ndarray, texts: Sequence[s
         return strings
     mask = np.zeros(len(strings), dtype=bool)
     mask[places] = True
-    return pc.replace_with_mask(strings, pa.array(mask), pa.array(texts, pa.large_string()))
+    return pc.replace_with_mask(strings, pa.array(mask), of_texts(texts))

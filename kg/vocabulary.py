@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from kg.arrays import id_type
+from kg.arrow import of_numbers, of_texts
 from kg.errors import InputError
 from kg.strings import MANY, replaced, take
 
@@ -37,9 +38,7 @@ def local_name(key: str) -> str:
 def local_names(keys: pa.LargeStringArray) -> pa.LargeStringArray:
     """`local_name` of every key."""
     if len(keys) < MANY:
-        import pyarrow as pa
-
-        return pa.array([local_name(key) for key in keys.to_pylist()], pa.large_string())
+        return of_texts([local_name(key) for key in keys.to_pylist()])
     from kg import folding
     from kg.interning import bytes_of, strings_of
 
@@ -104,10 +103,9 @@ class Vocabulary:
 
     def keys(self, indices: Iterable[int] | np.ndarray) -> list[str]:
         """The keys of many ids."""
-        import pyarrow as pa
 
         chosen = np.asarray(indices if isinstance(indices, np.ndarray) else list(indices), dtype=np.int64)
-        return self.array.take(pa.array(chosen)).to_pylist()
+        return self.array.take(of_numbers(chosen)).to_pylist()
 
     def get(self, key: str) -> int | None:
         """The id of a key, or None."""

@@ -109,9 +109,9 @@ def borrowed(typing: Any, value: Any) -> Any:
             array.meminfo = ir.Constant(array.meminfo.type, None)
             return array._getvalue()
         if isinstance(kind, types.BaseTuple):
-            items = [builder.extract_value(held, place) for place in range(len(kind))]
-            bared = [bare(context, builder, one, item) for one, item in zip(kind.types, items, strict=True)]
-            return context.make_tuple(builder, kind, bared)
+            parts: Any = kind
+            items = [bare(context, builder, one, builder.extract_value(held, place)) for place, one in enumerate(parts)]
+            return context.make_tuple(builder, kind, items)
         return held
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:

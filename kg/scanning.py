@@ -26,14 +26,16 @@ from kg.tokens import (
     KIND,
     KIND_FOREIGN,
     OBJECT,
+    OBJECT_NUMBER,
     OBJECT_STOP,
     ODD,
     PREDICATE,
     PREDICATE_STOP,
     SAME_SUBJECT,
     SUBJECT,
+    SUBJECT_NUMBER,
     SUBJECT_STOP,
-    send_for_keys,
+    find,
     take_apart,
 )
 from kg.words import borrowed, copy_bytes, hash_bytes
@@ -56,7 +58,7 @@ class Output(NamedTuple):
         values: uint8, the values one behind the other.
         rest: (k, 3) int64, where lines that were not taken start and stop, and their numbers in the block.
         state: counters, see `EDGES` and the names beside it.
-        places, hashes: what of some lines lies where, see `kg.tokens`.
+        places, hashes, terms: what of some lines lies where, and the terms to look up, see `kg.tokens`.
     """
 
     edges: np.ndarray
@@ -66,6 +68,7 @@ class Output(NamedTuple):
     state: np.ndarray
     places: np.ndarray
     hashes: np.ndarray
+    terms: np.ndarray
 
     @classmethod
     def of(cls, size: int) -> Output:
@@ -77,8 +80,9 @@ class Output(NamedTuple):
             np.empty(size + 64, np.uint8),
             np.empty((1 << 12, 3), np.int64),
             np.zeros(12, np.int64),
-            np.empty((tokens.LINES, 13), np.int64),
+            np.empty((tokens.LINES, tokens.FIELDS), np.int64),
             np.empty((tokens.LINES, 2), np.uint64),
+            np.empty((2 * tokens.LINES + 2, 2), np.int64),
         )
 
 
@@ -104,13 +108,20 @@ class Tables(NamedTuple):
     others: bool
 
 
-@njit(inline="always")
+@njit
 def known_or_plain(table: Any, data: Any, start: Any, stop: Any, value: Any) -> Any:
     """The number of a term; -1 for a new one that is plain, -2 for one that is not."""
     number = lookup(table, data, start, stop, value)
     if number < 0 and data[start] != UNDERSCORE and not plain_iri(data, start, stop):
         return -2
     return number
+
+
+@njit
+def added(table: Any, data: Any, start: Any, stop: Any, value: Any) -> Any:
+    """The number of a term that is plain, which is given it if it is new; there must be room."""
+    number = lookup(table, data, start, stop, value)
+    return add(table, data, start, stop, value) if number < 0 else number
 
 
 @njit(inline="always")
@@ -124,7 +135,9 @@ def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, 
     if subject < 0:
         subject = known_or_plain(entities, data, row[SUBJECT], row[SUBJECT_STOP], hashes[0])
     predicate_hash = hash_bytes(data, row[PREDICATE], row[PREDICATE_STOP])
-    predicate = known_or_plain(predicates, data, row[PREDICATE], row[PREDICATE_STOP], predicate_hash)
+    predicate = lookup(predicates, data, row[PREDICATE], row[PREDICATE_STOP], predicate_hash)
+    if predicate < 0:
+        predicate = known_or_plain(predicates, data, row[PREDICATE], row[PREDICATE_STOP], predicate_hash)
     if subject == -2 or predicate == -2:
         return NOT_PLAIN, NONE
     image = 0 <= predicate < tables.images
@@ -132,7 +145,9 @@ def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, 
     if kind < 0:
         if image and data[row[OBJECT]] == UNDERSCORE:
             return NOT_PLAIN, NONE
-        target = known_or_plain(entities, data, row[OBJECT], row[OBJECT_STOP], hashes[1])
+        target = row[OBJECT_NUMBER]
+        if target < 0:
+            target = known_or_plain(entities, data, row[OBJECT], row[OBJECT_STOP], hashes[1])
         if target == -2:
             return NOT_PLAIN, NONE
     used = state[VALUES]
@@ -154,7 +169,7 @@ def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, 
         if graph < 0:
             if not has_room(tables.graphs, 1, row[GRAPH_STOP] - row[GRAPH]):
                 return PAUSE_GRAPHS, NONE
-            add(tables.graphs, data, row[GRAPH], row[GRAPH_STOP], graph_hash)
+            added(tables.graphs, data, row[GRAPH], row[GRAPH_STOP], graph_hash)
     room = row[SUBJECT_STOP] - row[SUBJECT] + (row[OBJECT_STOP] - row[OBJECT] if kind < 0 else 0)
     if not has_room(entities, 2, room):
         return PAUSE_ENTITIES, NONE
@@ -172,14 +187,12 @@ def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, 
         state[UNWANTED] += 1
         return TAKEN, subject
     if subject < 0:
-        subject = add(entities, data, row[SUBJECT], row[SUBJECT_STOP], hashes[0])
+        subject = added(entities, data, row[SUBJECT], row[SUBJECT_STOP], hashes[0])
     if predicate < 0:
-        predicate = add(predicates, data, row[PREDICATE], row[PREDICATE_STOP], predicate_hash)
+        predicate = added(predicates, data, row[PREDICATE], row[PREDICATE_STOP], predicate_hash)
     if kind < 0 and not image:
         if target < 0:
-            target = lookup(entities, data, row[OBJECT], row[OBJECT_STOP], hashes[1])
-        if target < 0:
-            target = add(entities, data, row[OBJECT], row[OBJECT_STOP], hashes[1])
+            target = added(entities, data, row[OBJECT], row[OBJECT_STOP], hashes[1])
         edge = out.edges[state[EDGES]]
         edge[0], edge[1], edge[2] = subject, predicate, target
         state[EDGES] += 1
@@ -208,8 +221,8 @@ def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, dr
     state = out.state
     place = start
     while place < stop:
-        count, place, met, met_stop = take_apart(data, place, stop, tables, out.places, out.hashes, quads)
-        send_for_keys(tables.entities, out.places, out.hashes, count)
+        count, asked, place, met, met_stop = take_apart(data, place, stop, tables, out, quads)
+        find(data, tables.entities, out, asked)
         subject = NONE
         for number in range(count):
             row = out.places[number]
@@ -220,8 +233,8 @@ def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, dr
             if form != EMPTY:
                 what = NOT_PLAIN
                 if form != ODD:
-                    same = subject if form == SAME_SUBJECT else NONE
-                    what, subject = take(data, row, same, out.hashes[number], tables, out, drop)
+                    known = subject if form == SAME_SUBJECT else row[SUBJECT_NUMBER]
+                    what, subject = take(data, row, known, out.hashes[number], tables, out, drop)
                 if what > NOT_PLAIN:
                     state[PAUSE] = what
                     return row[BEGIN]

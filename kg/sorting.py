@@ -98,8 +98,8 @@ def sort_by_words(
             bounds[byte] += 1
             spare_words[target] = word
             spare_order[target] = order[place]
-        words[low:high] = spare_words[low:high]
-        order[low:high] = spare_order[low:high]
+        for place in range(low, high):
+            words[place], order[place] = spare_words[place], spare_order[place]
 
 
 @njit

@@ -31,22 +31,11 @@ from kg.words import find_byte, hash_bytes, same_bytes
 
 LINES = 64
 """So many lines are taken apart before the first of them is looked at; their text stays in the nearest cache."""
-(
-    BEGIN,
-    END_OF_LINE,
-    FORM,
-    SUBJECT,
-    SUBJECT_STOP,
-    PREDICATE,
-    PREDICATE_STOP,
-    OBJECT,
-    OBJECT_STOP,
-    BETWEEN,
-    KIND,
-    GRAPH,
-    GRAPH_STOP,
-) = range(13)
-"""What a row of `Rows.places` holds; a kind of -1 is no literal, a graph of -1 none."""
+FIELDS = 15
+(BEGIN, END_OF_LINE, FORM, KIND, BETWEEN, PREDICATE, PREDICATE_STOP, GRAPH, GRAPH_STOP) = range(9)
+SUBJECT, SUBJECT_STOP, SUBJECT_NUMBER = range(9, 12)
+OBJECT, OBJECT_STOP, OBJECT_NUMBER = range(12, 15)
+"""What a row of places holds; a kind of -1 is no literal, a graph of -1 none, a number of -1 that of no known key."""
 EMPTY, ODD, NEW_SUBJECT, SAME_SUBJECT = range(4)
 """Forms of a line: with nothing in it, not plain, and plain, with a subject of its own or that of the line before."""
 KIND_KEPT, KIND_FOREIGN, KIND_INVALID = 0, 1, 2
@@ -58,12 +47,13 @@ LONG_LINE = 1 << 20
 
 
 @njit(inline="always")
-def take_apart(data: Any, place: Any, stop: Any, tables: Any, places: Any, hashes: Any, quads: Any) -> Any:
-    """Fill rows from the lines at `place` on: (rows, place behind them, where a suffix met first starts, stops).
+def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: Any) -> Any:
+    """Fill rows from the lines at `place` on: (rows, terms, place behind, where a suffix met first starts, stops).
 
     A suffix that is no known kind ends the rows before its line.
     """
-    count = 0
+    places, hashes, terms = out.places, out.hashes, out.terms
+    count = asked = 0
     before = before_stop = NONE
     while place < stop and count < LINES:
         row = places[count]
@@ -95,6 +85,8 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, places: Any, hashe
                     break
                 hashes[count, 0] = hash_bytes(data, start, behind)
                 send_for_slot(tables.entities, hashes[count, 0])
+                terms[asked, 0], terms[asked, 1] = count, 0
+                asked += 1
             row[SUBJECT], row[SUBJECT_STOP] = start, behind
             place = blanks_end(data, place)
             if data[place] != LESS:
@@ -117,7 +109,7 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, places: Any, hashe
                 if place > suffix:
                     row[KIND] = lookup(tables.kinds, data, suffix, place, hash_bytes(data, suffix, place))
                     if row[KIND] < 0:
-                        return count, line, suffix, place
+                        return count, asked, line, suffix, place
                     if tables.status[row[KIND]] == KIND_INVALID:
                         break
             else:
@@ -127,6 +119,8 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, places: Any, hashe
                 row[BETWEEN], row[KIND] = AS_IT_IS, NONE
                 hashes[count, 1] = hash_bytes(data, row[OBJECT], row[OBJECT_STOP])
                 send_for_slot(tables.entities, hashes[count, 1])
+                terms[asked, 0], terms[asked, 1] = count, 1
+                asked += 1
             place = blanks_end(data, place)
             row[GRAPH] = NONE
             if quads and (data[place] == LESS or data[place] == UNDERSCORE):
@@ -151,15 +145,20 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, places: Any, hashe
         row[FORM], row[END_OF_LINE] = form, place
         place += 1
         count += 1
-    return count, place, NONE, NONE
+    return count, asked, place, NONE, NONE
 
 
 @njit(inline="always")
-def send_for_keys(table: Any, places: Any, hashes: Any, count: Any) -> None:
-    """Bring near what looking up the subjects and objects of some rows will compare them with."""
+def find(data: Any, table: Any, out: Any, asked: Any) -> None:
+    """The numbers of those subjects and objects that a table knows already.
+
+    Where they lie is sent for in steps, each for all, since waiting for memory takes longer than all else.
+    """
+    places, hashes, terms = out.places, out.hashes, out.terms
     for step in range(2):
-        for number in range(count):
-            if places[number, FORM] == NEW_SUBJECT:
-                send_for_key(table, hashes[number, 0], step)
-            if places[number, FORM] >= NEW_SUBJECT and places[number, KIND] < 0:
-                send_for_key(table, hashes[number, 1], step)
+        for number in range(asked):
+            send_for_key(table, hashes[terms[number, 0], terms[number, 1]], step)
+    for number in range(asked):
+        line, term = terms[number, 0], terms[number, 1]
+        start, stop = places[line, SUBJECT + 3 * term], places[line, SUBJECT_STOP + 3 * term]
+        places[line, SUBJECT_NUMBER + 3 * term] = lookup(table, data, start, stop, hashes[line, term])

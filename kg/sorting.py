@@ -82,22 +82,32 @@ def sort_by_words(
     Args:
         varying: the bits in which the words differ; bytes without any are left out.
     """
-    bounds = np.empty(257, np.int64)
-    for shift in range(0, 64, 8):
-        if (varying >> np.uint64(shift)) & BYTE == 0:
+    counts = np.zeros((8, 256), np.int64)
+    for place in range(low, high):
+        word = words[place]
+        for byte in range(8):
+            counts[byte, np.int64((word >> np.uint64(8 * byte)) & BYTE)] += 1
+    source, target = (words, order), (spare_words, spare_order)
+    swapped = False
+    for byte in range(8):
+        shift = np.uint64(8 * byte)
+        if (varying >> shift) & BYTE == 0:
             continue
-        bounds[:] = 0
+        ends = counts[byte]
+        begin = low
+        for value in range(256):
+            ends[value], begin = begin, begin + ends[value]
+        from_words, from_order = source
+        to_words, to_order = target
         for place in range(low, high):
-            bounds[np.int64((words[place] >> np.uint64(shift)) & BYTE) + 1] += 1
-        for byte in range(256):
-            bounds[byte + 1] += bounds[byte]
-        for place in range(low, high):
-            word = words[place]
-            byte = np.int64((word >> np.uint64(shift)) & BYTE)
-            target = low + bounds[byte]
-            bounds[byte] += 1
-            spare_words[target] = word
-            spare_order[target] = order[place]
+            word = from_words[place]
+            value = np.int64((word >> shift) & BYTE)
+            to_words[ends[value]] = word
+            to_order[ends[value]] = from_order[place]
+            ends[value] += 1
+        source, target = target, source
+        swapped = not swapped
+    if swapped:
         for place in range(low, high):
             words[place], order[place] = spare_words[place], spare_order[place]
 
@@ -133,7 +143,8 @@ def sort_stretch(data: Any, starts: Any, order: Any, low: Any, high: Any, room: 
                 while upper < high and words[upper] == words[low]:
                     upper += 1
                 if upper - low < FEW:
-                    insertion_sort(data, starts, order, low, upper, depth)
+                    if upper > low + 1:
+                        insertion_sort(data, starts, order, low, upper, depth)
                 else:
                     ended = end_here(data, starts, order, low, upper, depth)
                     stack.append((ended, upper, depth + 8, True))

@@ -56,8 +56,8 @@ def take(strings: Strings, places: np.ndarray, threads: int = 1) -> pa.LargeStri
     if len(places) < MANY:
         whole = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks or [of_texts([])])
         return whole.take(of_numbers(places))
+    from kg.gathering import gather, offsets_of
     from kg.interning import bytes_of, strings_of
-    from kg.sorting import gather, offsets_of
 
     parts = [bytes_of(chunk) for chunk in chunks]
     offsets = offsets_of(np.concatenate([np.diff(starts) for _, starts in parts]), places)
@@ -145,8 +145,8 @@ def _sorted_run(strings: pa.LargeStringArray) -> Sorted:
 
 
 def _joined(left: Sorted, right: Sorted) -> Sorted:
+    from kg.gathering import merge_two
     from kg.interning import bytes_of, strings_of
-    from kg.sorting import merge_two
 
     held, offsets, of_left, of_right = merge_two(*bytes_of(left[0]), *bytes_of(right[0]))
     places = [of_left[ranks] for ranks in left[1]] + [of_right[ranks] for ranks in right[1]]

@@ -60,6 +60,7 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: A
         row[BEGIN] = place
         if data[place] == END:
             row[FORM], row[END_OF_LINE] = EMPTY, place
+            before = NONE
             place += 1
             count += 1
             continue

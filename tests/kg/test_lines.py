@@ -165,6 +165,40 @@ def test_any_text_in_any_term(text: str, place: int) -> None:
     assert_same(f"{' '.join(terms)} .\n".encode())
 
 
+RUNS = [
+    "<{s}> <{e}p> <{e}{n}> .",
+    '<{s}> <{e}label> "{n}"@en .',
+    '<{s}> <{e}other> "{n} \\u00e9"@de .',
+    '<{s}> <{e}other> "{n} é"^^<urn:t{n}> .',
+    '<{s}> <{e}other> "\\ud800" .',
+    "<{s}> <{e}p> <{e}b c> .",
+    "<{s}> <{e}p> _:b{n} .",
+    "_:b{n} <{e}p> <{s}> .",
+    "<{s} > <{e}p> <{e}{n}> .",
+    "",
+    "# {n}",
+    "nonsense",
+]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(0, len(RUNS) - 1), max_size=90)), max_size=6))
+@settings(max_examples=80, deadline=None)
+@example([(0, [2, 9, 1]), (1, [0]), (0, [0])])
+def test_runs_of_one_subject(runs: list[tuple[int, list[int]]]) -> None:
+    some = [RUNS[form].format(s=f"{E}{who}", e=E, n=(who * 7 + form) % 5) for who, forms in runs for form in forms]
+    data = "\n".join(some).encode()
+    assert_same(data)
+    assert_same(data, Policy(Predicates(label=(E + "label",)), languages=("en",), literals=("label",)))
+
+
+@pytest.mark.parametrize("letter", ['"', ">", "\\", "\\n", "\\\\", "\\u00e9", "\\u12", "\x01", "\n", "é", "😀", " "])
+def test_a_letter_at_every_place(letter: str) -> None:
+    for place in range(70):
+        text = f"{'a' * place}{letter}{'b' * (70 - place)}"
+        assert_same(f'<{E}a> <{E}p> "{text}" .\n<{E}b> <{E}p> "{text[: place + len(letter)]}" .'.encode())
+        assert_same(f"<{E}{text}> <{E}p> <{E}c> .\n<{E}b> <{E}p> <{E}{text[: place + len(letter)]}>.".encode())
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_many_blocks_and_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "BLOCK", 700)

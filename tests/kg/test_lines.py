@@ -183,7 +183,7 @@ RUNS = [
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(0, len(RUNS) - 1), max_size=90)), max_size=6))
 @settings(max_examples=80, deadline=None)
-@example([(0, [2, 9, 1]), (1, [0]), (0, [0])])
+@example([(3, [1, 2]), (0, [2, 9, 1]), (1, [0]), (0, [0])])
 def test_runs_of_one_subject(runs: list[tuple[int, list[int]]]) -> None:
     some = [RUNS[form].format(s=f"{E}{who}", e=E, n=(who * 7 + form) % 5) for who, forms in runs for form in forms]
     data = "\n".join(some).encode()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from kg.compiled import compiled
 from kg.strings import PADDING
 from kg.words import HIGHS, borrowed, copy_bytes, put_word, word_at
 
@@ -40,7 +41,7 @@ def _lower_ascii(word: Any) -> Any:
     return word | (upper >> TO_LOWER)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def fold_all(data: Any, starts: Any, table: Any, offsets: Any) -> Any:
     """(bytes, offsets) of all strings, folded character by character."""
     data, starts, table, offsets = borrowed((data, starts, table, offsets))
@@ -88,7 +89,7 @@ def may_be_space(data: Any, place: Any, stop: Any) -> Any:
     return letter == 0xC2 or letter == 0xE1 or letter == 0xE2
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def local_names(data: Any, starts: Any) -> Any:
     """(bytes, offsets, hard): the local name of every key; where `hard` is set it takes more than this (see there)."""
     data, starts = borrowed((data, starts))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from kg.compiled import compiled
 from kg.interning import bytes_of
 from kg.vocabulary import NameIndex, fold
 
@@ -41,7 +41,7 @@ def near_names(index: NameIndex, name: str, most: int) -> tuple[np.ndarray, np.n
     return rows, found[rows].astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _distances(data: Any, starts: Any, codes: Any, masks: Any, length: Any, most: Any) -> Any:
     """(n,) uint8: the distance of every name to the pattern, or more than `most`.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from kg.compiled import compiled
 from kg.sorting import AHEAD, key_word
 from kg.strings import PADDING
 from kg.words import borrowed, copy_bytes, prefetch, put_word, word_at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def offsets_of(lengths: Any, order: Any) -> Any:
     """(n + 1,) where strings of these lengths begin, one behind the other in this order, and the last one's end."""
     offsets = np.empty(len(order) + 1, np.int64)
@@ -22,7 +22,7 @@ def offsets_of(lengths: Any, order: Any) -> Any:
     return offsets
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def gather(data: Any, starts: Any, first: Any, order: Any, offsets: Any, held: Any, low: Any, high: Any) -> None:
     """Copy strings to their places in `held`: those of `order[low:high]` that `starts` knows, its own number 0 being
     `first` in the order. Nothing behind `offsets[high]` is touched, so that several threads may do a stretch each."""
@@ -46,7 +46,7 @@ def gather(data: Any, starts: Any, first: Any, order: Any, offsets: Any, held: A
                 target += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def merge_two(left: Any, left_starts: Any, right: Any, right_starts: Any) -> Any:
     """Two sorted lists of strings, unique in each, as one: (bytes, offsets, places of the left's, of the right's)."""
     left, left_starts, right, right_starts = borrowed((left, left_starts, right, right_starts))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from kg.compiled import compiled
 from kg.strings import PADDING
 from kg.words import SHIFT, copy_bytes, hash_bytes, prefetch, same_bytes
 
@@ -158,14 +159,14 @@ def _take_slot(table: Any, value: Any, number: Any) -> None:
     table.slots[place] = (value >> SHIFT << SHIFT) | np.uint64(number + 1)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fill_slots(table: Any) -> None:
     for number in range(table.state[COUNT]):
         value = hash_bytes(table.arena, table.starts[number], table.starts[number + 1])
         _take_slot(table, value, number)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _intern(table: Any, data: Any, stop: Any) -> Any:
     value = hash_bytes(data, 0, stop)
     found = lookup(table, data, 0, stop, value)
@@ -187,7 +188,7 @@ def intern(table: Table, key: bytes) -> tuple[Table, int]:
     return table, number
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def with_scope(data: Any, starts: Any, scope: Any) -> Any:
     """Keys with `scope`, padded bytes, in front of the label of every blank node `_:label`."""
     extra = len(scope) - PADDING

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from kg import tokens
+from kg.compiled import compiled
 from kg.grammar import AS_IT_IS, NONE, UNDERSCORE, UNSURE, plain_iri, put_literal
 from kg.interning import Table, add, has_room, lookup
 from kg.tokens import (
@@ -208,7 +209,7 @@ def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, 
     return TAKEN, subject
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, drop: Any) -> Any:
     """Take lines from `start` on; returns the place where it paused, the reason is in `out.state[PAUSE]`.
 

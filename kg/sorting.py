@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from kg.compiled import compiled
 from kg.words import big_endian, borrowed, prefetch, word_at
 
 FEW = 12
@@ -189,7 +190,7 @@ def room_for(count: Any) -> Any:
     return np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty(count, np.int64)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sorted_order(data: Any, starts: Any) -> Any:
     """The numbers of the strings in the order of their bytes."""
     data, starts = borrowed((data, starts))
@@ -199,7 +200,7 @@ def sorted_order(data: Any, starts: Any) -> Any:
     return order
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sort_some(data: Any, starts: Any, order: Any) -> None:
     """Put the strings with these numbers in the order of their bytes."""
     data, starts, order = borrowed((data, starts, order))
@@ -207,7 +208,7 @@ def sort_some(data: Any, starts: Any, order: Any) -> None:
     sort_stretch(data, starts, order, 0, len(order), borrowed(room))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def parted(data: Any, starts: Any, pivot: Any) -> Any:
     """(before, others): the numbers of the strings that come before string `pivot`, and of those that do not."""
     data, starts = borrowed((data, starts))
@@ -224,7 +225,7 @@ def parted(data: Any, starts: Any, pivot: Any) -> Any:
     return before[:i].copy(), others[:j].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sort_groups(data: Any, starts: Any, order: Any, bounds: Any) -> None:
     """Put each stretch `order[bounds[i, 0] : bounds[i, 1]]` in the order of its strings."""
     data, starts, order = borrowed((data, starts, order))
@@ -233,7 +234,7 @@ def sort_groups(data: Any, starts: Any, order: Any, bounds: Any) -> None:
         sort_stretch(data, starts, order, bounds[group, 0], bounds[group, 1], borrowed(room))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def repeats(data: Any, starts: Any, order: Any) -> Any:
     """(n,) bool: whether each string of the order equals the one before it."""
     data, starts, order = borrowed((data, starts, order))

@@ -1,7 +1,8 @@
 """Eight bytes at a time: what compiled loops over text are made of.
 
-Compiled loops are kept in `__pycache__` by the time of the file that they stand in. What is here, in `kg.grammar` and
-in `kg.interning` is compiled into those of other files: after a change here, remove the `.nbi` and `.nbc` files.
+Compiled loops are kept in `__pycache__` by the time of the file that they stand in. What is here, in `kg.grammar`,
+`kg.tokens`, `kg.interning` and `kg.sorting` is compiled into those of other files: after a change here, remove the
+`.nbi` and `.nbc` files.
 """
 
 from __future__ import annotations

@@ -6,10 +6,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
+from numba.core.caching import Cache, FunctionCache
 
+from kg.compiled import compiled, quick_store
 from kg.grammar import AS_IT_IS, ESCAPES, UNSURE, high_marks, iri_marks, literal_end, text_marks
 from kg.words import WIDE, borrowed, first_bit, prefetch
 
@@ -82,3 +85,13 @@ print(numba.njit(lambda a: numpy.median(a))(numpy.ones(3)))
         for _ in range(2)
     ]
     assert done[1] == ["0", "1", "False", "1.0"]
+
+
+def test_a_numba_that_is_built_differently_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Cache, "_load_overload")
+    quick_store.cache_clear()
+    try:
+        assert quick_store() is None
+        assert type(compiled(lambda values: values.sum())._cache) is FunctionCache
+    finally:
+        quick_store.cache_clear()

@@ -9,7 +9,7 @@ from numba import njit
 
 from kg.compiled import compiled
 from kg.strings import PADDING
-from kg.words import SHIFT, copy_bytes, hash_bytes, prefetch, same_bytes
+from kg.words import SHIFT, borrowed, copy_bytes, hash_bytes, prefetch, same_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,11 +65,10 @@ class Table(NamedTuple):
         slots = np.zeros(2 * len(self.slots), np.uint64)
         starts = np.zeros(2 * len(self.starts) - 1, np.int64)
         arena = np.empty(2 * len(self.arena) + PADDING, np.uint8)
-        starts[: len(self.starts)] = self.starts
-        arena[: len(self.arena)] = self.arena
-        table = Table(slots, starts, arena, self.state)
-        _fill_slots(table)
-        return table
+        count, used = len(self) + 1, int(self.state[USED])
+        starts[:count], arena[:used] = self.starts[:count], self.arena[:used]
+        _spread(self.slots, slots)
+        return Table(slots, starts, arena, self.state)
 
 
 def strings_of(data: np.ndarray, starts: np.ndarray, count: int) -> pa.LargeStringArray:
@@ -90,10 +89,20 @@ def bytes_of(strings: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(inline="always")
+def first_place(slots: Any, value: Any) -> Any:
+    """Where the search for a hash begins.
+
+    It is the hash's share of all slots, so keys lie in the order of their hashes, and move in order when there are more
+    slots. The upper half of the hash is enough to tell it.
+    """
+    return (value >> SHIFT) * np.uint64(len(slots)) >> SHIFT
+
+
+@njit(inline="always")
 def lookup(table: Any, data: Any, start: Any, stop: Any, value: Any) -> Any:
     """The number of a key with the hash `value`, or -1."""
     mask = np.uint64(len(table.slots) - 1)
-    place = value & mask
+    place = first_place(table.slots, value)
     length = stop - start
     while True:
         slot = table.slots[place]
@@ -110,14 +119,14 @@ def lookup(table: Any, data: Any, start: Any, stop: Any, value: Any) -> Any:
 @njit(inline="always")
 def send_for_slot(table: Any, value: Any) -> None:
     """Bring near the slot of a key with the hash `value`."""
-    prefetch(table.slots, np.int64(value & np.uint64(len(table.slots) - 1)))
+    prefetch(table.slots, np.int64(first_place(table.slots, value)))
 
 
 @njit(inline="always")
 def send_for_key(table: Any, value: Any, step: Any) -> None:
     """Bring near what the key with the hash `value` will be compared with: first (0) where it lies, then (1) itself."""
     mask = np.uint64(len(table.slots) - 1)
-    place = value & mask
+    place = first_place(table.slots, value)
     slot = table.slots[place]
     while slot != 0 and slot >> SHIFT != value >> SHIFT:
         place = (place + np.uint64(1)) & mask
@@ -146,24 +155,26 @@ def add(table: Any, data: Any, start: Any, stop: Any, value: Any) -> Any:
     table.starts[number + 1] = used + stop - start
     table.state[USED] = used + stop - start
     table.state[COUNT] = number + 1
-    _take_slot(table, value, number)
+    _take_slot(table.slots, (value >> SHIFT << SHIFT) | np.uint64(number + 1))
     return number
 
 
 @njit(inline="always")
-def _take_slot(table: Any, value: Any, number: Any) -> None:
-    mask = np.uint64(len(table.slots) - 1)
-    place = value & mask
-    while table.slots[place] != 0:
+def _take_slot(slots: Any, slot: Any) -> None:
+    mask = np.uint64(len(slots) - 1)
+    place = first_place(slots, slot)
+    while slots[place] != 0:
         place = (place + np.uint64(1)) & mask
-    table.slots[place] = (value >> SHIFT << SHIFT) | np.uint64(number + 1)
+    slots[place] = slot
 
 
 @compiled
-def _fill_slots(table: Any) -> None:
-    for number in range(table.state[COUNT]):
-        value = hash_bytes(table.arena, table.starts[number], table.starts[number + 1])
-        _take_slot(table, value, number)
+def _spread(old: Any, slots: Any) -> None:
+    """Fill slots with those of a smaller table."""
+    old, slots = borrowed((old, slots))
+    for slot in old:
+        if slot != 0:
+            _take_slot(slots, slot)
 
 
 @compiled

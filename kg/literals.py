@@ -230,4 +230,6 @@ def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
         return column
     if column.num_chunks == 1:
         return column.chunk(0)
-    return column.unify_dictionaries().combine_chunks()
+    if not column.num_chunks:
+        return pa.nulls(0, column.type)
+    return pa.concat_arrays(column.unify_dictionaries().chunks)

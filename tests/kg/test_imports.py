@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from kg.build import build
 
 HEAVY = (
     "transformers",
@@ -52,3 +55,16 @@ def test_the_graph_is_an_attribute_of_the_package() -> None:
     assert kg.KnowledgeGraph is KnowledgeGraph
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         kg.Nonsense  # noqa: B018
+
+
+def test_a_graph_is_opened_and_asked_without_pandas(tmp_path: Path) -> None:
+    """Arrow's own conversions load it where it is installed, which takes longer than all else."""
+    pytest.importorskip("pandas")
+    label = '<http://e.org/a> <http://www.w3.org/2000/01/rdf-schema#label> "A" .'
+    (tmp_path / "a.nt").write_text(f"<http://e.org/a> <http://e.org/p> <http://e.org/b> .\n{label}\n")
+    build([tmp_path / "a.nt"], tmp_path / "a.kg")
+    loaded = loaded_by(
+        f"from kg import KnowledgeGraph\nkg = KnowledgeGraph.open({str(tmp_path / 'a.kg')!r})\n"
+        "assert kg.label(0) == 'A' and kg.out(0) and len(kg.find('a')) == 1"
+    )
+    assert not loaded & {"pandas", *HEAVY}

@@ -71,14 +71,17 @@ def load_pictures(paths: Sequence[Path | str], *, size: int = 48, cache: Path | 
     if not _holds(cache, about):
         from filelock import FileLock
 
+        lock = cache.with_name(f"{cache.name}.lock")
         try:
-            with FileLock(cache.with_name(f"{cache.name}.lock")):
+            with FileLock(lock):
                 if not _holds(cache, about):
                     with atomic_directory(cache) as partial:
                         decode(paths, np.lib.format.open_memmap(partial / PIXELS, "w+", np.uint8, shape))
                         write_json(partial / ABOUT, about)
         except OSError as error:
             raise InputError(f"{cache}: cannot be written ({error.strerror or error})") from None
+        finally:
+            lock.unlink(missing_ok=True)
     return np.load(cache / PIXELS, mmap_mode="c", allow_pickle=False)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import kept.data.pictures
 from kept.data.noise import Noise
 from kept.data.pictures import PLAIN, PROBE, TRAINING, Look, draw_variants, load_pictures, read_picture, write_drawings
 from kg import InputError
@@ -186,3 +189,20 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path) -> None:
     (folder / "0.png").chmod(0)
     with pytest.raises(InputError, match=r"0\.png"):
         read_picture(folder / "0.png", 8)
+
+
+def test_of_two_that_come_at_once_one_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGBA", (4, 4), "red").save(tmp_path / "a.png")
+    read, calls = kept.data.pictures.read_picture, []
+
+    def slowly(path: Path | str, size: int) -> np.ndarray:
+        calls.append(path)
+        time.sleep(0.2)
+        return read(path, size)
+
+    monkeypatch.setattr(kept.data.pictures, "read_picture", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        cached = [pool.submit(load_pictures, [tmp_path / "a.png"], size=4, cache=tmp_path / ".pixels") for _ in "ab"]
+    made = [one.result() for one in cached]
+    assert len(calls) == 1 and (made[0] == made[1]).all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".pixels", "a.png"]

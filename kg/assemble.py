@@ -164,7 +164,6 @@ def pairs_of(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 def codes_of(run: Run, used: np.ndarray, legend: dict[Meaning, int]) -> np.ndarray:
     """The codes of the pairs that a run uses in a legend, which grows by those that are new."""
-
     names = run.predicates.take(of_numbers(used // max(1, len(run.kinds)))).to_pylist()
     kinds = [run.kinds[code] for code in (used % max(1, len(run.kinds))).tolist()]
     said = [Meaning(name, *kind) for name, kind in zip(names, kinds, strict=True)]

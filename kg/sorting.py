@@ -123,6 +123,7 @@ def sort_stretch(data: Any, starts: Any, order: Any, low: Any, high: Any, room: 
 
     Source: Bentley and Sedgewick 1997, "Fast algorithms for sorting and searching strings", section 3.
     """
+    data, starts, order, room = borrowed((data, starts, order, room))
     words, spare_words, spare_order = room
     stack = [(low, high, np.int64(0), True)]
     while stack:
@@ -193,19 +194,16 @@ def room_for(count: Any) -> Any:
 @compiled
 def sorted_order(data: Any, starts: Any) -> Any:
     """The numbers of the strings in the order of their bytes."""
-    data, starts = borrowed((data, starts))
     count = len(starts) - 1
-    order, room = np.arange(count), room_for(count)
-    sort_stretch(data, starts, borrowed(order), 0, count, borrowed(room))
+    order = np.arange(count)
+    sort_stretch(data, starts, order, 0, count, room_for(count))
     return order
 
 
 @compiled
 def sort_some(data: Any, starts: Any, order: Any) -> None:
     """Put the strings with these numbers in the order of their bytes."""
-    data, starts, order = borrowed((data, starts, order))
-    room = room_for(len(order))
-    sort_stretch(data, starts, order, 0, len(order), borrowed(room))
+    sort_stretch(data, starts, order, 0, len(order), room_for(len(order)))
 
 
 @compiled
@@ -228,10 +226,9 @@ def parted(data: Any, starts: Any, pivot: Any) -> Any:
 @compiled
 def sort_groups(data: Any, starts: Any, order: Any, bounds: Any) -> None:
     """Put each stretch `order[bounds[i, 0] : bounds[i, 1]]` in the order of its strings."""
-    data, starts, order = borrowed((data, starts, order))
     room = room_for(len(order))
     for group in range(len(bounds)):
-        sort_stretch(data, starts, order, bounds[group, 0], bounds[group, 1], borrowed(room))
+        sort_stretch(data, starts, order, bounds[group, 0], bounds[group, 1], room)
 
 
 @compiled

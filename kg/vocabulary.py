@@ -103,7 +103,6 @@ class Vocabulary:
 
     def keys(self, indices: Iterable[int] | np.ndarray) -> list[str]:
         """The keys of many ids."""
-
         chosen = np.asarray(indices if isinstance(indices, np.ndarray) else list(indices), dtype=np.int64)
         return self.array.take(of_numbers(chosen)).to_pylist()
 

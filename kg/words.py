@@ -101,7 +101,8 @@ def prefetch(typing: Any, data: Any, place: Any) -> Any:
 def borrowed(typing: Any, value: Any) -> Any:
     """The same arrays, or tuples of them, of whose holders no count is kept: it took half of the time of loops.
 
-    Only what its caller holds until it ends may be borrowed.
+    Only a function's own arguments may be borrowed, where it begins: its caller holds them until it ends. What it made
+    itself would be freed as soon as it is borrowed.
     """
 
     def bare(context: Any, builder: Any, kind: Any, held: Any) -> Any:

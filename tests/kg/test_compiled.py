@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from numba import njit
 from numba.core.caching import Cache, FunctionCache
 
+import kg
 from kg.compiled import compiled, quick_store
 from kg.grammar import AS_IT_IS, ESCAPES, UNSURE, high_marks, iri_marks, literal_end, text_marks
 from kg.words import WIDE, borrowed, first_bit, prefetch
@@ -70,6 +73,27 @@ def test_borrowed_arrays_stay_their_callers() -> None:
     before = sys.getrefcount(first), sys.getrefcount(second)
     assert [total((first, (second, 3))) for _ in range(9)] == [10 + 63] * 9
     assert (sys.getrefcount(first), sys.getrefcount(second)) == before
+
+
+def test_only_arguments_are_borrowed_and_first_of_all() -> None:
+    """Anything else may be freed while it is still in use."""
+    found = 0
+    for path in Path(kg.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "borrowed"]
+        allowed = []
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            names = {argument.arg for argument in function.args.args}
+            for first in function.body[: 2 if ast.get_docstring(function) else 1]:
+                value = first.value if isinstance(first, ast.Assign) else None
+                if value in calls and {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} <= {
+                    *names,
+                    "borrowed",
+                }:
+                    allowed.append(value)
+        assert all(call in allowed for call in calls), path
+        found += len(calls)
+    assert found
 
 
 def test_what_was_compiled_is_found_and_more_can_be_compiled() -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from kg.loops import Loop
+
+MANY = 1 << 14
+"""From here on compiled loops are worth the time that it takes to load them."""
+index, pack_edges, unpack_edges = (Loop("kg.linking", name) for name in ("index", "pack", "unpack"))
 
 
 def id_type(count: int) -> np.dtype:
@@ -20,7 +27,7 @@ def sort_triples(triples: np.ndarray, num_entities: int, num_relations: int) -> 
     """
     dtype = id_type(max(num_entities, num_relations))
     entity_bits, relation_bits = bits(num_entities), bits(num_relations)
-    if 2 * entity_bits + relation_bits <= 63:
+    if fits(num_entities, num_relations):
         # np.unique hashes integers, which takes many times longer than this sort
         packed = pack(triples, entity_bits, relation_bits)
         packed.sort()
@@ -32,6 +39,40 @@ def sort_triples(triples: np.ndarray, num_entities: int, num_relations: int) -> 
     first = np.ones(len(ordered), dtype=bool)
     first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     return np.ascontiguousarray(ordered[first], dtype=dtype)
+
+
+def fits(num_entities: int, num_relations: int) -> bool:
+    """Whether a triple of ids can be packed into one int64."""
+    return 2 * bits(num_entities) + bits(num_relations) <= 63
+
+
+def renamed(edges: np.ndarray, entities: np.ndarray, relations: np.ndarray) -> np.ndarray:
+    """(n, 3) edges over the ids that tables give for their numbers."""
+    return np.column_stack((entities[edges[:, 0]], relations[edges[:, 1]], entities[edges[:, 2]]))
+
+
+def number_triples(
+    edges: Sequence[np.ndarray], entities: Sequence[np.ndarray], relations: Sequence[np.ndarray], size: tuple[int, int]
+) -> np.ndarray:
+    """(T, 3) what `sort_triples` makes of edges over other ids than their own.
+
+    Args:
+        edges: of each run, (n, 3) subject, predicate, object in numbers of its own.
+        entities, relations: of each run, the ids for its numbers.
+        size: how many entities and relations there are.
+    """
+    if sum(map(len, edges)) < MANY or not fits(*size):
+        numbered = [renamed(*one) for one in zip(edges, entities, relations, strict=True)]
+        return sort_triples(np.concatenate(numbered), *size)
+    entity_bits, relation_bits = map(bits, size)
+    packed = np.empty(sum(map(len, edges)), np.int64)
+    start = 0
+    for rows, ours, theirs in zip(edges, entities, relations, strict=True):
+        pack_edges(rows, ours, theirs, entity_bits, relation_bits, packed[start : start + len(rows)])
+        start += len(rows)
+    packed.sort()
+    triples = np.empty((len(packed), 3), id_type(max(size)))
+    return triples[: unpack_edges(packed, entity_bits, relation_bits, triples)]
 
 
 def pack(triples: np.ndarray, entity_bits: int, relation_bits: int) -> np.ndarray:
@@ -79,15 +120,14 @@ class Adjacency:
     @classmethod
     def of(cls, triples: np.ndarray, num_entities: int) -> Adjacency:
         """Index triples that `sort_triples` ordered."""
-        tails = np.ascontiguousarray(triples[:, 2]).astype(np.int64)
-        row_bits = bits(len(triples))
-        if bits(num_entities) + row_bits <= 63:
-            # numpy sorts numbers many times faster than it says where they went
-            in_order = np.sort(tails << row_bits | np.arange(len(triples))) & ((1 << row_bits) - 1)
-        else:
-            in_order = np.argsort(tails, kind="stable")
-        in_offsets = offsets_of(tails, num_entities)
-        return cls(offsets_of(triples[:, 0], num_entities), in_offsets, in_order.astype(id_type(len(triples))))
+        if len(triples) < MANY:
+            in_order = np.argsort(triples[:, 2], kind="stable").astype(id_type(len(triples)))
+            heads, tails = offsets_of(triples[:, 0], num_entities), offsets_of(triples[:, 2], num_entities)
+            return cls(heads, tails, in_order)
+        out_offsets, in_offsets = np.empty(num_entities + 1, np.int64), np.empty(num_entities + 1, np.int64)
+        in_order = np.empty(len(triples), id_type(len(triples)))
+        index(np.ascontiguousarray(triples), out_offsets, in_offsets, in_order)
+        return cls(out_offsets, in_offsets, in_order)
 
     def out_rows(self, entity: int) -> slice:
         return slice(int(self.out_offsets[entity]), int(self.out_offsets[entity + 1]))

@@ -13,6 +13,9 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PADDING = 16
+"""Bytes that every buffer of the compiled loops must have behind its end, since they read and write whole words."""
+
 
 def of_numbers(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
     """(n,) numbers as an Arrow array; null where `missing` is set.
@@ -67,6 +70,23 @@ def of_texts(texts: Sequence[str]) -> pa.LargeStringArray:
     starts = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(text) for text in encoded], out=starts[1:])
     return pa.LargeStringArray.from_buffers(len(encoded), pa.py_buffer(starts), pa.py_buffer(b"".join(encoded)))
+
+
+def strings_of(data: np.ndarray, starts: np.ndarray, count: int) -> pa.LargeStringArray:
+    """Bytes and offsets as an Arrow array of strings, without a copy."""
+    import pyarrow as pa
+
+    return pa.LargeStringArray.from_buffers(count, pa.py_buffer(starts[: count + 1]), pa.py_buffer(data))
+
+
+def bytes_of(strings: pa.LargeStringArray, padding: int = PADDING) -> tuple[np.ndarray, np.ndarray]:
+    """(bytes, offsets) of an Arrow array of strings, without a copy where the bytes are padded already."""
+    _, offsets, data = strings.buffers()
+    starts = np.frombuffer(offsets, np.int64)[strings.offset : strings.offset + len(strings) + 1]
+    held = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    if len(held) < (starts[-1] if len(starts) else 0) + padding:
+        held = np.concatenate((held, np.zeros(padding, np.uint8)))
+    return held, starts
 
 
 def of_columns(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kg.arrays import id_type, sort_triples
-from kg.arrow import of_numbers, to_numbers
-from kg.literals import LiteralRows, LiteralTable, Meaning, one_array, ordered_by
+from kg.arrays import id_type, number_triples, renamed
+from kg.arrow import to_numbers
+from kg.literals import LiteralRows, LiteralTable, Meaning, one_array
 from kg.predicates import DIRECT_CLAIM, Predicates, Role
-from kg.strings import folded, merge, repeated, sort_order, take
+from kg.strings import folded, found_in, merge, named_once, sort_order, take
 from kg.vocabulary import NameIndex, Vocabulary, local_names
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Joined:
     def edges(self) -> Iterator[np.ndarray]:
         """(E, 3) of each run, over the one numbering."""
         for run, ours, theirs in zip(self.runs, self.places, self.predicate_places, strict=True):
-            yield np.column_stack((ours[run.edges[:, 0]], theirs[run.edges[:, 1]], ours[run.edges[:, 2]]))
+            yield renamed(run.edges, ours, theirs)
 
     def literals(self, threads: int = 1) -> LiteralRows:
         """Those of all runs, one behind the other."""
@@ -164,7 +164,7 @@ def pairs_of(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 def codes_of(run: Run, used: np.ndarray, legend: dict[Meaning, int]) -> np.ndarray:
     """The codes of the pairs that a run uses in a legend, which grows by those that are new."""
-    names = run.predicates.take(of_numbers(used // max(1, len(run.kinds)))).to_pylist()
+    names = take(run.predicates, used // max(1, len(run.kinds))).to_pylist()
     kinds = [run.kinds[code] for code in (used % max(1, len(run.kinds))).tolist()]
     said = [Meaning(name, *kind) for name, kind in zip(names, kinds, strict=True)]
     return np.array([legend.setdefault(meaning, len(legend)) for meaning in said], np.int64)
@@ -190,8 +190,6 @@ def assemble(
             of them.
         merges_same: make one of entities that are the same, see `kg.same_as`.
     """
-    import pyarrow.compute as pc
-
     joined = Joined.of(runs, threads)
     keys = joined.keys
     always = np.zeros(len(keys), dtype=bool)
@@ -207,7 +205,9 @@ def assemble(
         relates[theirs[run.edges[:, 1]]] = True
 
     relation_keys = take(joined.predicate_keys, np.flatnonzero(relates))
-    as_relation = to_numbers(pc.index_in(keys, value_set=relation_keys)).astype(np.int64)
+    as_key = found_in(keys, relation_keys)
+    as_relation = np.full(len(keys), -1, np.int64)
+    as_relation[as_key[as_key >= 0]] = np.flatnonzero(as_key >= 0)
     only_relation = ~connected & ~always & (as_relation >= 0)
     stays = ~only_relation
     stays[joined.gone] = always[joined.gone]
@@ -216,17 +216,14 @@ def assemble(
     ids, relation_ids = np.cumsum(stays) - 1, np.cumsum(relates) - 1
 
     def connect() -> tuple[np.ndarray, np.ndarray | None]:
-        numbered = np.empty((sum(len(run.edges) for run in joined.runs), 3), np.int64)
-        start = 0
-        for run, ours, theirs in zip(joined.runs, joined.places, joined.predicate_places, strict=True):
-            part = numbered[start : start + len(run.edges)]
-            start += len(part)
-            for column, table in enumerate((ids[ours], relation_ids[theirs], ids[ours])):
-                part[:, column] = table[run.edges[:, column]]
-        triples = sort_triples(numbered, len(entities), len(relations))
+        edges, size = [run.edges for run in joined.runs], (len(entities), len(relations))
+        of_runs = [ids[ours] for ours in joined.places], [relation_ids[theirs] for theirs in joined.predicate_places]
+        triples, weights = number_triples(edges, *of_runs, size), given_weights(joined.runs)
+        if weights is not None:
+            numbered = np.concatenate([renamed(*one) for one in zip(edges, *of_runs, strict=True)])
+            weights = greatest_weights(numbered, weights)
         triples.flags.writeable = False
-        given = given_weights(joined.runs)
-        return triples, None if given is None else greatest_weights(numbered, given)
+        return triples, weights
 
     with ThreadPoolExecutor(1) as aside:
         connecting = aside.submit(connect)
@@ -238,7 +235,8 @@ def assemble(
             rows.of_rows(other, as_relation[rows.subjects[other]]), len(relations), predicates
         )
         triples, weights = connecting.result()
-    described = describing_entities(entities, relations, triples)
+    named = np.where((as_key >= 0) & stays[as_key], ids[as_key], -1) if len(keys) else as_key
+    described = describing_entities(named, relations, triples)
     of_all = Relations(relations, of_relations, described)
     return Parts(entities, of_all, triples, literals, weights, threads=threads)
 
@@ -259,23 +257,22 @@ def given_weights(runs: Sequence[Run]) -> np.ndarray | None:
     return np.concatenate([np.ones(len(r.edges), np.float32) if r.weights is None else r.weights for r in runs])
 
 
-def describing_entities(entities: Vocabulary, relations: Vocabulary, triples: np.ndarray) -> np.ndarray:
-    """(R,) the entity that carries each relation's labels: itself, or the page that claims it; -1 for none."""
-    described = np.full(len(relations), -1, dtype=np.int64)
+def describing_entities(named: np.ndarray, relations: Vocabulary, triples: np.ndarray) -> np.ndarray:
+    """(R,) the entity that carries each relation's labels: itself, or the page that claims it; -1 for none.
+
+    Args:
+        named: (R,) the entity with the relation's own key, -1 for none.
+    """
     claim = relations.get(DIRECT_CLAIM)
-    claims = triples[triples[:, 1] == claim] if claim is not None else triples[:0]
+    if claim is None:
+        return named
+    claims = triples[triples[:, 1] == claim]
     pages = dict(zip(claims[:, 2].tolist(), claims[:, 0].tolist(), strict=True))
-    for relation, key in enumerate(relations):
-        entity = entities.get(key)
-        if entity is not None:
-            described[relation] = pages.get(entity, entity)
-    return described
+    return np.array([pages.get(entity, entity) for entity in named.tolist()], np.int64)
 
 
 def name_index(entities: Vocabulary, literals: LiteralTable, threads: int = 1) -> NameIndex:
     """All labels and aliases, and the local name of every entity that has no label."""
-    import pyarrow as pa
-
     roles = to_numbers(literals.table["role"])
     subjects = to_numbers(literals.table["subject"])
     named = np.flatnonzero(roles <= Role.ALIAS)
@@ -283,21 +280,17 @@ def name_index(entities: Vocabulary, literals: LiteralTable, threads: int = 1) -
     unlabelled[subjects[roles == Role.LABEL]] = False
     bare = np.flatnonzero(unlabelled)
 
-    texts = folded(take(one_array(literals.table["value"]), named, threads))
-    if len(bare):
-        texts = pa.concat_arrays([texts, folded(local_names(take(entities.array, bare)))])
+    values = one_array(literals.table["value"])
+    said = values if len(named) == len(values) else take(values, named, threads)
+    texts = folded(said, local_names(take(entities.array, bare)))
     owners = np.concatenate((subjects[named], bare)).astype(id_type(len(entities)))
     return sorted_names(texts, owners, threads)
 
 
 def sorted_names(texts: pa.LargeStringArray, owners: np.ndarray, threads: int = 1) -> NameIndex:
     """The index of some names, which may be repeated."""
-    order = sort_order(texts, threads)
-    again = repeated(texts, order)
-    order, groups = ordered_by(np.cumsum(~again), owners[order], order)
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = groups[1:] != groups[:-1]
-    return NameIndex(take(texts, order[first], threads), owners[order[first]])
+    order = named_once(texts, sort_order(texts, threads), owners)
+    return NameIndex(take(texts, order, threads), owners[order])
 
 
 def _update(digest: Any, array: Any) -> None:

@@ -20,7 +20,7 @@ from kg.columns import Column, Ranges, TextColumn, cuts_of
 from kg.literals import LiteralRows, LiteralTable, Meaning, one_array
 from kg.numbering import Numbering, chunks, number_keys, only_relations, without
 from kg.predicates import Predicates
-from kg.strings import take
+from kg.strings import found_in, take
 from kg.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def assemble_bounded(runs: Sequence[Run], predicates: Predicates, folder: Path, 
     names = join_names(entities, literals, folder, bound)
     rows = dealt.relation_rows(as_relation)
     said = LiteralTable.of(rows, len(relations), predicates)
-    described = describing_entities(entities, relations, triples)
+    described = describing_entities(found_in(entities.array, relations.array), relations, triples)
     return Parts(entities, Relations(relations, said, described), triples, literals, weights, names), adjacency
 
 
@@ -279,6 +279,6 @@ def _coded(codes: np.ndarray, names: pa.LargeStringArray, path: Path) -> pa.Dict
 
 
 def _offsets(strings: pa.LargeStringArray) -> np.ndarray:
-    from kg.interning import bytes_of
+    from kg.arrow import bytes_of
 
     return bytes_of(strings)[1]

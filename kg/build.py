@@ -12,9 +12,9 @@ import gc
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Thread
 
@@ -26,18 +26,18 @@ from kg.assemble import Parts, assemble
 from kg.bounded import assemble_bounded
 from kg.columns import Forgetting
 from kg.compression import is_remote
-from kg.directory import fill_directory, is_graph_directory
+from kg.directory import META, fill_directory, is_graph_directory
 from kg.dumps import find_dumps
 from kg.errors import InputError, nearest
 from kg.graph import KnowledgeGraph
 from kg.literals import one_array
-from kg.meta import GraphMeta, Source
+from kg.meta import GraphMeta
 from kg.policy import Policy, nonzero
 from kg.predicates import QUALIFIER, REIFYING, Predicates, Role
 from kg.reading import MAX_ERRORS, REJECTED, Task, read_dumps
 from kg.same_as import other_keys
 from kg.shards import Shard
-from kg.storage import replace_directory
+from kg.storage import replace_directory, write_json
 
 ROLES = tuple(role.name.lower() for role in Role)
 CHOICES = {
@@ -143,8 +143,11 @@ def build(
         else:
             shards = read_dumps(tasks, workers)
         parts, meta, adjacency = join(tasks, shards, language, workers, work / "columns")
-        write(parts, meta, out, work, [task.folder / REJECTED for task in tasks], adjacency)
-    return meta
+
+        def about() -> GraphMeta:
+            return replace(meta, sources=tuple(shard.source() for shard in shards))
+
+        return write(parts, about, out, work, [task.folder / REJECTED for task in tasks], adjacency)
 
 
 def refuse_unknown(**given: str) -> None:
@@ -196,7 +199,10 @@ def workplace(out: Path, *, resume: bool = False) -> Iterator[Path]:
 def join(
     tasks: Sequence[Task], shards: Sequence[Shard], language: str, threads: int, columns: Path
 ) -> tuple[Parts, GraphMeta, Adjacency]:
-    """One graph out of shards; where memory is bounded, mapped from the folder `columns`."""
+    """One graph out of shards; where memory is bounded, mapped from the folder `columns`.
+
+    Its meta data says nothing of its sources yet.
+    """
     first = tasks[0]
     runs = [run for shard in shards for run in shard.runs]
     merges = first.policy.same_as == "merge"
@@ -220,7 +226,6 @@ def join(
         statements=sum(shard.tally.statements for shard in shards),
         skipped=dict(sorted(nonzero(skipped).items())),
         counted=nonzero(counted),
-        sources=tuple(Source(**shard.record["source"]) for shard in shards),
         type_predicates=first.policy.predicates.type,
         options={
             "on_error": first.on_error,
@@ -270,13 +275,27 @@ def rejections(tasks: Sequence[Task], shards: Sequence[Shard]) -> int:
     return rejected
 
 
-def write(parts: Parts, meta: GraphMeta, out: Path, work: Path, listings: Sequence[Path], adjacency: Adjacency) -> None:
-    """Write a graph directory in `work` and move it to `out`, with what was refused if anything was."""
+def write(
+    parts: Parts,
+    about: Callable[[], GraphMeta],
+    out: Path,
+    work: Path,
+    listings: Sequence[Path],
+    adjacency: Adjacency,
+) -> GraphMeta:
+    """Write a graph directory in `work` and move it to `out`, with what was refused if anything was.
+
+    Args:
+        about: what the graph says of itself, asked last of all.
+    """
     folder = work / "graph"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    fill_directory(folder, parts, meta, adjacency)
+    fill_directory(folder, parts, adjacency)
+    meta = about()
+    write_json(folder / META, meta.to_json())
     rejected = "".join(listing.read_text(encoding="utf-8") for listing in listings)
     if rejected:
         (folder / REJECTED).write_text("file\tline\treason\n" + rejected, encoding="utf-8")
     replace_directory(folder, out)
+    return meta

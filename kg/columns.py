@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from kg.strings import PADDING
+from kg.arrow import PADDING
 
 STATM = Path("/proc/self/statm")
 """Linux: the third number is how many pages of files the process holds."""
@@ -112,7 +112,7 @@ class TextColumn:
 
     def append(self, strings: pa.LargeStringArray) -> None:
         """Add strings."""
-        from kg.interning import bytes_of
+        from kg.arrow import bytes_of
 
         data, starts = bytes_of(strings)
         used = self._bytes.size
@@ -121,7 +121,7 @@ class TextColumn:
 
     def whole(self) -> pa.LargeStringArray:
         """All strings, mapped."""
-        from kg.interning import strings_of
+        from kg.arrow import strings_of
 
         count = self.size
         self._bytes.append(np.zeros(PADDING, np.uint8))

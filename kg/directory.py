@@ -15,6 +15,7 @@ Arrow files are uncompressed and arrays are plain `.npy`, so all are mapped and 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +49,25 @@ def write_directory(path: Path, parts: Parts, meta: GraphMeta, adjacency: Adjace
         raise InputError(f"{path}: already there and not a graph directory; choose another --out or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_directory(path) as folder:
-        fill_directory(folder, parts, meta, adjacency)
+        fill_directory(folder, parts, adjacency)
+        write_json(folder / META, meta.to_json())
 
 
-def fill_directory(folder: Path, parts: Parts, meta: GraphMeta, adjacency: Adjacency) -> None:
-    """Write the files of a graph into an existing folder, `meta.json` last."""
+def fill_directory(folder: Path, parts: Parts, adjacency: Adjacency) -> None:
+    """Write the files of a graph into an existing folder, all but `meta.json`, which comes last."""
+
+    def write_names() -> None:
+        names = {"name": parts.names.names, "entity": of_numbers(parts.names.entities)}
+        write_arrow(folder / "names.arrow", of_columns(names))
+
+    with ThreadPoolExecutor(1) as aside:
+        naming = aside.submit(write_names)
+        write_others(folder, parts, adjacency)
+        naming.result()
+
+
+def write_others(folder: Path, parts: Parts, adjacency: Adjacency) -> None:
+    """The files that do not wait for the index of names."""
     relations = parts.relations
     write_arrow(folder / "entities.arrow", of_columns({"key": parts.entities.array}))
     write_arrow(
@@ -72,10 +87,6 @@ def fill_directory(folder: Path, parts: Parts, meta: GraphMeta, adjacency: Adjac
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    write_arrow(
-        folder / "names.arrow", of_columns({"name": parts.names.names, "entity": of_numbers(parts.names.entities)})
-    )
-    write_json(folder / META, meta.to_json())
 
 
 def read_directory(path: Path) -> tuple[Parts, GraphMeta, Adjacency]:

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from kg.compiled import compiled
-from kg.strings import PADDING
+from kg.strings import CASED
 from kg.words import HIGHS, borrowed, copy_bytes, put_word, word_at
 
-CASED = 0x20000
-"""No character from here on has a case."""
-WIDEST = 3
-"""How many times longer a name may become when it is folded (U+0390 goes from two bytes to six)."""
 SLASH, HASH, COLON, UNDERSCORE, PERCENT, SPACE = (ord(letter) for letter in "/#:_% ")
 A = np.uint64(0x4141414141414141)
 Z = np.uint64(0x5A5A5A5A5A5A5A5A)
 LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
 TO_LOWER = np.uint64(2)
-
-
-@cache
-def fold_table() -> tuple[np.ndarray, np.ndarray]:
-    """(bytes, offsets): what `str.casefold` makes of each character below `CASED`; surrogates become nothing."""
-    folds = [chr(code).casefold().encode("utf-8", "ignore") for code in range(CASED)]
-    offsets = np.zeros(CASED + 1, np.int64)
-    np.cumsum([len(fold) for fold in folds], out=offsets[1:])
-    return np.frombuffer(b"".join(folds) + bytes(PADDING), np.uint8), offsets
 
 
 @njit(inline="always")
@@ -41,15 +26,11 @@ def _lower_ascii(word: Any) -> Any:
     return word | (upper >> TO_LOWER)
 
 
-@compiled
-def fold_all(data: Any, starts: Any, table: Any, offsets: Any) -> Any:
-    """(bytes, offsets) of all strings, folded character by character."""
-    data, starts, table, offsets = borrowed((data, starts, table, offsets))
-    count = len(starts) - 1
-    held = np.empty(WIDEST * (starts[count] - starts[0]) + PADDING, np.uint8)
-    ends = np.zeros(count + 1, np.int64)
-    used = 0
-    for number in range(count):
+def fold_all(data: Any, starts: Any, table: Any, offsets: Any, held: Any, used: Any, ends: Any) -> Any:
+    """Fold all strings character by character, into `held` from `used` on, and `ends`; returns where they end."""
+    data, starts, table, offsets, held, ends = borrowed((data, starts, table, offsets, held, ends))
+    ends[0] = used
+    for number in range(len(starts) - 1):
         place, stop = starts[number], starts[number + 1]
         while place < stop:
             word = word_at(data, place)
@@ -69,7 +50,7 @@ def fold_all(data: Any, starts: Any, table: Any, offsets: Any) -> Any:
             else:
                 code = (first & 7) << 18 | np.int64(data[place + 1] & 63) << 12
                 code, size = code | np.int64(data[place + 2] & 63) << 6 | data[place + 3] & 63, 4
-            if code < CASED:
+            if code < CASED and offsets[code] < offsets[code + 1]:
                 copy_bytes(table, offsets[code], offsets[code + 1], held, used)
                 used += offsets[code + 1] - offsets[code]
             else:
@@ -77,7 +58,7 @@ def fold_all(data: Any, starts: Any, table: Any, offsets: Any) -> Any:
                 used += size
             place += size
         ends[number + 1] = used
-    return held[: used + PADDING].copy(), ends
+    return used
 
 
 @njit(inline="always")
@@ -89,19 +70,20 @@ def may_be_space(data: Any, place: Any, stop: Any) -> Any:
     return letter == 0xC2 or letter == 0xE1 or letter == 0xE2
 
 
-@compiled
-def local_names(data: Any, starts: Any) -> Any:
-    """(bytes, offsets, hard): the local name of every key; where `hard` is set it takes more than this (see there)."""
-    data, starts = borrowed((data, starts))
+def local_names(data: Any, starts: Any, held: Any, ends: Any, hard: Any) -> Any:
+    """The local name of every key, into `held` and `ends`; returns how many bytes they are.
+
+    Where `hard` is set it takes more than this, see `kg.vocabulary.local_name`.
+    """
+    data, starts, held, ends, hard = borrowed((data, starts, held, ends, hard))
     count = len(starts) - 1
-    held = np.empty(starts[count] - starts[0] + PADDING, np.uint8)
-    ends = np.zeros(count + 1, np.int64)
-    hard = np.zeros(count, np.bool_)
     used = 0
+    ends[0] = 0
     for number in range(count):
         start, stop = starts[number], starts[number + 1]
         key_start, key_stop = start, stop
         is_iri = False
+        hard[number] = False
         for place in range(start, stop):
             letter = data[place]
             if letter == PERCENT or letter < SPACE or (letter >= 0x80 and may_be_space(data, place, stop)):
@@ -134,4 +116,4 @@ def local_names(data: Any, starts: Any) -> Any:
                     held[used + place - start] = SPACE if is_iri and letter == UNDERSCORE else letter
             used += stop - start
         ends[number + 1] = used
-    return held, ends, hard
+    return used

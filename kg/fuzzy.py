@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from kg.compiled import compiled
-from kg.interning import bytes_of
+from kg.arrow import bytes_of
+from kg.loops import Loop
 from kg.vocabulary import NameIndex, fold
 
 LONGEST = 64
 """Letters of a pattern that are compared: as many as a word has bits."""
 BUCKETS = 256
 ONE = np.uint64(1)
+measure = Loop("kg.fuzzy", "distances")
 
 
 def near_names(index: NameIndex, name: str, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,21 +37,21 @@ def near_names(index: NameIndex, name: str, most: int) -> tuple[np.ndarray, np.n
         masks[bucket] |= np.uint64(1 << place)
     if not len(pattern) or not len(index.names):
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    found = _distances(*bytes_of(index.names), codes, masks, len(pattern), most)
+    found = np.empty(len(index.names), np.uint8)
+    measure(*bytes_of(index.names), codes, masks, len(pattern), most, found)
     rows = np.flatnonzero(found <= most)
     return rows, found[rows].astype(np.int64)
 
 
-@compiled
-def _distances(data: Any, starts: Any, codes: Any, masks: Any, length: Any, most: Any) -> Any:
-    """(n,) uint8: the distance of every name to the pattern, or more than `most`.
+def distances(data: Any, starts: Any, codes: Any, masks: Any, length: Any, most: Any, found: Any) -> None:
+    """The distance of every name to the pattern, or more than `most`, into `found`: (n,) uint8.
 
     Source: Myers 1999, "A fast bit-vector algorithm for approximate string matching"; Hyyrö 2003 for whole strings.
     """
     count = len(starts) - 1
-    found = np.full(count, 255, np.uint8)
     top = ONE << np.uint64(length - 1)
     for number in range(count):
+        found[number] = 255
         place, stop = starts[number], starts[number + 1]
         if stop - place > 4 * (length + most) or stop - place < length - most:
             continue
@@ -90,4 +91,3 @@ def _distances(data: Any, starts: Any, codes: Any, masks: Any, length: Any, most
                 break
         if score <= most and place >= stop:
             found[number] = score
-    return found

@@ -11,15 +11,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-from kg.interning import USED, Table, intern, with_scope
-from kg.literals import IRI_VALUE
-from kg.policy import Policy, Tally
-from kg.rdf import QUOTED, LineReader, Reject, Statement, line_blocks
-from kg.scanning import (
+from kg.arrow import PADDING
+from kg.interning import USED, Table, intern
+from kg.layout import (
     EDGES,
     FOREIGN,
     FROM,
     IN_GRAPHS,
+    KIND_FOREIGN,
+    KIND_INVALID,
+    KIND_KEPT,
     LINES,
     LITERALS,
     PAUSE,
@@ -35,12 +36,15 @@ from kg.scanning import (
     VALUES,
     Output,
     Tables,
-    scan,
 )
+from kg.literals import IRI_VALUE
+from kg.loops import Loop
+from kg.policy import Policy, Tally
+from kg.rdf import QUOTED, LineReader, Reject, Statement, line_blocks
 from kg.shards import Kind, Part, Spill, TakesParts
-from kg.strings import PADDING
-from kg.tokens import KIND_FOREIGN, KIND_INVALID, KIND_KEPT
 
+scan = Loop("kg.scanning", "scan")
+with_scope = Loop("kg.hashing", "with_scope")
 BLOCK = 1 << 22
 TAIL = b'\n>"' + bytes(61)
 """What stands behind a block, so that the compiled loop's searches end."""
@@ -236,7 +240,7 @@ class Scanner:
         if not self.blank_nodes and (data[starts[:-1]] == ord("_")).any():  # no IRI begins so
             raise BlankNodeFound
         if self.scope:
-            names[0] = with_scope(*names[0], np.frombuffer(self.scope.encode() + bytes(PADDING), np.uint8))
+            names[0] = scoped_keys(data, starts, self.scope.encode())
         return self.part.finish(names[0], names[1], self.meanings)
 
 
@@ -274,6 +278,16 @@ def scan_dump(
 
 def _used(table: Table) -> tuple[np.ndarray, np.ndarray]:
     return table.arena[: table.state[USED] + PADDING], table.starts[: len(table) + 1]
+
+
+def scoped_keys(data: np.ndarray, starts: np.ndarray, scope: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Keys with a scope in front of the labels of blank nodes."""
+    held = np.empty(int(starts[-1]) + len(scope) * (len(starts) - 1) + PADDING, np.uint8)
+    offsets = np.empty(len(starts), np.int64)
+    with_scope(data, starts, np.frombuffer(scope + bytes(PADDING), np.uint8), len(scope), held, offsets)
+    stop = int(offsets[-1])
+    held[stop : stop + PADDING] = 0
+    return held[: stop + PADDING], offsets
 
 
 def scoped(key: str, scope: str) -> str:

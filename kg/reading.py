@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
@@ -20,7 +18,7 @@ from kg.policy import Policy, Tally
 from kg.progress import progress
 from kg.rdf import LineReader, NTriples, Turtle
 from kg.shards import Part, Shard, Spill, finish_shard, finished, number_statements
-from kg.storage import sha256_file
+from kg.storage import Hashing
 
 REJECTED = "rejected.tsv"
 MAX_ERRORS = 10_000
@@ -76,6 +74,9 @@ def read_dumps(tasks: Sequence[Task], workers: int) -> list[Shard]:
         bar = display.add_task("reading bytes", total=size or None)
         with ExitStack() as stack:
             if side_by_side:
+                from concurrent.futures import ProcessPoolExecutor
+                from multiprocessing import get_context
+
                 pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
                 stack.callback(pool.shutdown, cancel_futures=True)
                 running = [pool.submit(read_document, tasks[place]) for place in side_by_side]
@@ -129,14 +130,13 @@ def read_dump(
     reader = reader_of(task.path, task.syntax)
     base = task.base or f"file:///{Path(task.path).name}"
     spill = None if task.memory is None else Spill(task.folder, task.memory // (PARTS * threads))
-    # One thread hashes what it has just read, while it is at hand; where there are more, one of them hashes meanwhile.
+    # One thread hashes what it has just read, while it is at hand; where there are more, what they leave idle does.
     hashes = task.path == STDIN or (threads == 1 and isinstance(reader, LineReader))
     with (
-        ThreadPoolExecutor(1) as aside,
         open_dump(task.path, on_bytes, threads, hashes=hashes) as dump,
         (task.folder / REJECTED).open("w", encoding="utf-8") as listing,
     ):
-        hashing = None if hashes else aside.submit(sha256_file, Path(task.path))
+        hashing = None if hashes else Hashing(Path(task.path))
         reject = Refusals(task, listing)
         stream: Any = dump if isinstance(reader, LineReader) else io.BufferedReader(dump, 1 << 20)
         compiled = compiled_pays(task.path)
@@ -155,11 +155,11 @@ def read_dump(
         while found is None and stream.read(1 << 20):
             pass
         size = dump.size if task.path == STDIN else Path(task.path).stat().st_size
-        digest = hashing.result() if hashing is not None else cast(Dump, dump).sha256
+        digest = cast(Dump, dump).sha256 if hashing is None else hashing.result() if keep else ""
         source = Source(task.path, size, digest, tally.statements)
     record = {**record, "rejected": reject.count, "source": asdict(source)}
     if not keep:
-        return Shard(record, tally, [part.run() for part in parts])
+        return Shard(record, tally, [part.run() for part in parts], hashing)
     save = spill or Spill(task.folder, 0)
     for part in parts:
         save(part)

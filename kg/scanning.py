@@ -7,106 +7,56 @@ speed never changes a result.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from numba import njit
 
-from kg import tokens
-from kg.compiled import compiled
 from kg.grammar import AS_IT_IS, NONE, UNDERSCORE, UNSURE, plain_iri, put_literal
-from kg.interning import Table, add, has_room, lookup
-from kg.tokens import (
+from kg.hashing import add, has_room, lookup
+from kg.layout import (
+    ADDRESS,
     BEGIN,
     BETWEEN,
+    EDGES,
     EMPTY,
     END_OF_LINE,
+    FOREIGN,
     FORM,
+    FROM,
     GRAPH,
     GRAPH_STOP,
+    IN_GRAPHS,
     KIND,
     KIND_FOREIGN,
+    LINES,
+    LITERALS,
+    NOT_PLAIN,
     OBJECT,
     OBJECT_NUMBER,
     OBJECT_STOP,
     ODD,
+    PAUSE,
+    PAUSE_DONE,
+    PAUSE_ENTITIES,
+    PAUSE_GRAPHS,
+    PAUSE_KIND,
+    PAUSE_OUTPUT,
+    PAUSE_PREDICATES,
     PREDICATE,
     PREDICATE_STOP,
+    REST,
     SAME_SUBJECT,
+    STATEMENTS,
     SUBJECT,
     SUBJECT_NUMBER,
     SUBJECT_STOP,
-    find,
-    take_apart,
+    TAKEN,
+    TO,
+    UNWANTED,
+    VALUES,
 )
+from kg.tokens import find, take_apart
 from kg.words import borrowed, copy_bytes, hash_bytes
-
-PAUSE_DONE, NOT_PLAIN, PAUSE_OUTPUT, PAUSE_ENTITIES, PAUSE_PREDICATES, PAUSE_KIND, PAUSE_GRAPHS = range(7)
-"""Why the loop stopped: at the end of the block, or for want of something, before a line of which nothing was taken."""
-TAKEN = PAUSE_DONE
-EDGES, LITERALS, VALUES, REST, LINES, STATEMENTS, IN_GRAPHS, FOREIGN, UNWANTED, PAUSE, FROM, TO = range(12)
-"""What `Output.state` counts."""
-ADDRESS = 1
-"""The kind of a picture's IRI; every table of kinds begins with that of literals without a suffix, and this."""
-
-
-class Output(NamedTuple):
-    """What a scan fills.
-
-    Attributes:
-        edges: (n, 3) int32, subject, predicate, object.
-        literals: (m, 4) int32, subject, predicate, kind, and the length of the value.
-        values: uint8, the values one behind the other.
-        rest: (k, 3) int64, where lines that were not taken start and stop, and their numbers in the block.
-        state: counters, see `EDGES` and the names beside it.
-        places, hashes, terms: what of some lines lies where, and the terms to look up, see `kg.tokens`.
-    """
-
-    edges: np.ndarray
-    literals: np.ndarray
-    values: np.ndarray
-    rest: np.ndarray
-    state: np.ndarray
-    places: np.ndarray
-    hashes: np.ndarray
-    terms: np.ndarray
-
-    @classmethod
-    def of(cls, size: int) -> Output:
-        """Room for blocks of so many bytes."""
-        rows = size // 64 + 1024
-        return cls(
-            np.empty((rows, 3), np.int32),
-            np.empty((rows, 4), np.int32),
-            np.empty(size + 64, np.uint8),
-            np.empty((1 << 12, 3), np.int64),
-            np.zeros(12, np.int64),
-            np.empty((tokens.LINES, tokens.FIELDS), np.int64),
-            np.empty((tokens.LINES, 2), np.uint64),
-            np.empty((2 * tokens.LINES + 2, 2), np.int64),
-        )
-
-
-class Tables(NamedTuple):
-    """The numbers that a scan gives and looks up.
-
-    Attributes:
-        entities, predicates, graphs: IRIs, and blank nodes with `_:` in front.
-        kinds: what stands behind a literal's closing quote.
-        status: (len of the kinds' starts,) uint8, see `KIND_KEPT`.
-        images: predicates below this number lead to pictures.
-        wanted: bool for each predicate with a number below its length, whether its literals are kept.
-        others: whether those of all other predicates are.
-    """
-
-    entities: Table
-    predicates: Table
-    graphs: Table
-    kinds: Table
-    status: np.ndarray
-    images: int
-    wanted: np.ndarray
-    others: bool
 
 
 @njit
@@ -209,7 +159,6 @@ def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, 
     return TAKEN, subject
 
 
-@compiled
 def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, drop: Any) -> Any:
     """Take lines from `start` on; returns the place where it paused, the reason is in `out.state[PAUSE]`.
 

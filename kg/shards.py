@@ -11,7 +11,7 @@ import json
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from kg.arrow import PADDING
 from kg.assemble import Run
 from kg.columns import mapped
 from kg.literals import IRI_VALUE
+from kg.meta import Source
 from kg.policy import Policy, Tally
 from kg.rdf import FORMULA, QUOTED, Statement
-from kg.storage import read_json, write_json
-from kg.strings import PADDING
+from kg.storage import Hashing, read_json, write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,11 +152,18 @@ class Shard:
     Attributes:
         record: what it was made from, see `finished`; what only the end of reading can tell is there too.
         runs: its statements, a run for each thread that read.
+        hashing: what works out the dump's hash, where it is not in the record yet.
     """
 
     record: dict[str, Any]
     tally: Tally
     runs: Sequence[Run]
+    hashing: Hashing | None = None
+
+    def source(self) -> Source:
+        """The dump, when its hash is known."""
+        source = Source(**self.record["source"])
+        return source if self.hashing is None else replace(source, sha256=self.hashing.result())
 
     @classmethod
     def open(cls, folder: Path) -> Shard:

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from kg.compiled import compiled
+from kg.strings import FEW
 from kg.words import big_endian, borrowed, prefetch, word_at
 
-FEW = 12
-"""Below so many, strings are put in order one by one."""
 MANY = 1 << 10
 """From so many on they are sorted by their bytes."""
 BYTE = np.uint64(0xFF)
@@ -34,15 +32,20 @@ def key_word(data: Any, place: Any, stop: Any) -> Any:
 @njit(inline="always")
 def precedes(data: Any, starts: Any, i: Any, j: Any, depth: Any) -> Any:
     """Whether string i comes before string j; both begin with the same `depth` bytes."""
-    p, q = starts[i] + depth, starts[j] + depth
-    p_stop, q_stop = starts[i + 1], starts[j + 1]
-    while p < p_stop and q < q_stop:
-        left, right = key_word(data, p, p_stop), key_word(data, q, q_stop)
-        if left != right:
-            return left < right
-        p += 8
-        q += 8
-    return p_stop - starts[i] < q_stop - starts[j]
+    return compare(data, starts[i] + depth, starts[i + 1], data, starts[j] + depth, starts[j + 1]) < 0
+
+
+@njit(inline="always")
+def compare(left: Any, i: Any, i_stop: Any, right: Any, j: Any, j_stop: Any) -> Any:
+    """Below 0 where one string comes before another, above where it comes behind, 0 where they are equal."""
+    longer = (i_stop - i) - (j_stop - j)
+    while i < i_stop and j < j_stop:
+        a, b = key_word(left, i, i_stop), key_word(right, j, j_stop)
+        if a != b:
+            return -1 if a < b else 1
+        i += 8
+        j += 8
+    return longer
 
 
 @njit
@@ -75,14 +78,17 @@ def fill_words(data: Any, starts: Any, order: Any, low: Any, high: Any, depth: A
 
 @njit
 def sort_by_words(
-    words: Any, order: Any, spare_words: Any, spare_order: Any, low: Any, high: Any, varying: Any
+    words: Any, order: Any, spare_words: Any, spare_order: Any, counts: Any, low: Any, high: Any, varying: Any
 ) -> None:
     """Sort `words[low:high]`, and `order` along with it, byte by byte from the last to the first.
 
     Args:
+        counts: (8, 256) int64, room to count in.
         varying: the bits in which the words differ; bytes without any are left out.
     """
-    counts = np.zeros((8, 256), np.int64)
+    for byte in range(8):
+        for value in range(256):
+            counts[byte, value] = 0
     for place in range(low, high):
         word = words[place]
         for byte in range(8):
@@ -113,24 +119,35 @@ def sort_by_words(
 
 
 @njit
+def wait_or_sort(
+    data: Any, starts: Any, order: Any, low: Any, high: Any, depth: Any, fresh: Any, waiting: Any, top: Any
+) -> Any:
+    """Sort a stretch at once where it is short; else let it wait on top of others; returns how many wait then."""
+    if high - low < FEW:
+        insertion_sort(data, starts, order, low, high, depth)
+        return top
+    waiting[top, 0], waiting[top, 1], waiting[top, 2], waiting[top, 3] = low, high, depth, fresh
+    return top + 1
+
+
+@njit
 def sort_stretch(data: Any, starts: Any, order: Any, low: Any, high: Any, room: Any) -> None:
     """Put `order[low:high]` in order by eight bytes at a time, those alike by the next eight.
 
     Many are sorted by their bytes, fewer by quicksort.
 
     Args:
-        room: arrays of the size of `order`: two of words, one of numbers.
+        room: two arrays of words and one of numbers, each of the size of the stretch or larger; (8, 256) numbers; and
+            a row of four for every `FEW` of the stretch, and one more.
 
     Source: Bentley and Sedgewick 1997, "Fast algorithms for sorting and searching strings", section 3.
     """
     data, starts, order, room = borrowed((data, starts, order, room))
-    words, spare_words, spare_order = room
-    stack = [(low, high, np.int64(0), True)]
-    while stack:
-        low, high, depth, fresh = stack.pop()
-        if high - low < FEW:
-            insertion_sort(data, starts, order, low, high, depth)
-            continue
+    words, spare_words, spare_order, counts, waiting = room
+    top = wait_or_sort(data, starts, order, low, high, 0, True, waiting, 0)
+    while top:
+        top -= 1
+        low, high, depth, fresh = waiting[top, 0], waiting[top, 1], waiting[top, 2], waiting[top, 3] != 0
         varying = np.uint64(0)
         while fresh:
             varying, shortest = fill_words(data, starts, order, low, high, depth, words)
@@ -138,7 +155,7 @@ def sort_stretch(data: Any, starts: Any, order: Any, low: Any, high: Any, room: 
                 break
             depth += 8
         if fresh and high - low >= MANY:
-            sort_by_words(words, order, spare_words, spare_order, low, high, varying)
+            sort_by_words(words, order, spare_words, spare_order, counts, low, high, varying)
             while low < high:
                 upper = low + 1
                 while upper < high and words[upper] == words[low]:
@@ -148,7 +165,7 @@ def sort_stretch(data: Any, starts: Any, order: Any, low: Any, high: Any, room: 
                         insertion_sort(data, starts, order, low, upper, depth)
                 else:
                     ended = end_here(data, starts, order, low, upper, depth)
-                    stack.append((ended, upper, depth + 8, True))
+                    top = wait_or_sort(data, starts, order, ended, upper, depth + 8, True, waiting, top)
                 low = upper
             continue
         step = (high - low) // 8
@@ -168,9 +185,10 @@ def sort_stretch(data: Any, starts: Any, order: Any, low: Any, high: Any, room: 
                 order[place], order[upper] = order[upper], order[place]
             else:
                 place += 1
-        stack.append((low, lower, depth, False))
-        stack.append((upper, high, depth, False))
-        stack.append((end_here(data, starts, order, lower, upper, depth), upper, depth + 8, True))
+        ended = end_here(data, starts, order, lower, upper, depth)
+        top = wait_or_sort(data, starts, order, low, lower, depth, False, waiting, top)
+        top = wait_or_sort(data, starts, order, upper, high, depth, False, waiting, top)
+        top = wait_or_sort(data, starts, order, ended, upper, depth + 8, True, waiting, top)
 
 
 @njit
@@ -186,67 +204,102 @@ def end_here(data: Any, starts: Any, order: Any, low: Any, high: Any, depth: Any
     return ended
 
 
-@njit(inline="always")
-def room_for(count: Any) -> Any:
-    return np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty(count, np.int64)
+def sort_some(data: Any, starts: Any, order: Any, room: Any) -> None:
+    """Put the strings with these numbers in the order of their bytes; for `room` see `sort_stretch`."""
+    sort_stretch(data, starts, order, 0, len(order), room)
 
 
-@compiled
-def sorted_order(data: Any, starts: Any) -> Any:
-    """The numbers of the strings in the order of their bytes."""
+def parted(data: Any, starts: Any, pivot: Any, numbers: Any) -> Any:
+    """Put the numbers of the strings that come before string `pivot` in front, and return how many they are."""
+    data, starts, numbers = borrowed((data, starts, numbers))
     count = len(starts) - 1
-    order = np.arange(count)
-    sort_stretch(data, starts, order, 0, count, room_for(count))
-    return order
-
-
-@compiled
-def sort_some(data: Any, starts: Any, order: Any) -> None:
-    """Put the strings with these numbers in the order of their bytes."""
-    sort_stretch(data, starts, order, 0, len(order), room_for(len(order)))
-
-
-@compiled
-def parted(data: Any, starts: Any, pivot: Any) -> Any:
-    """(before, others): the numbers of the strings that come before string `pivot`, and of those that do not."""
-    data, starts = borrowed((data, starts))
-    count = len(starts) - 1
-    before, others = np.empty(count, np.int64), np.empty(count, np.int64)
-    i = j = 0
+    first, last = 0, count
     for number in range(count):
         if precedes(data, starts, number, pivot, 0):
-            before[i] = number
-            i += 1
+            numbers[first] = number
+            first += 1
         else:
-            others[j] = number
-            j += 1
-    return before[:i].copy(), others[:j].copy()
+            last -= 1
+            numbers[last] = number
+    return first
 
 
-@compiled
-def sort_groups(data: Any, starts: Any, order: Any, bounds: Any) -> None:
+def sort_groups(data: Any, starts: Any, order: Any, bounds: Any, room: Any) -> None:
     """Put each stretch `order[bounds[i, 0] : bounds[i, 1]]` in the order of its strings."""
-    room = room_for(len(order))
     for group in range(len(bounds)):
         sort_stretch(data, starts, order, bounds[group, 0], bounds[group, 1], room)
 
 
-@compiled
-def repeats(data: Any, starts: Any, order: Any) -> Any:
-    """(n,) bool: whether each string of the order equals the one before it."""
-    data, starts, order = borrowed((data, starts, order))
-    same = np.zeros(len(order), np.bool_)
-    for place in range(1, len(order)):
-        if place + AHEAD < len(order):
-            prefetch(data, starts[order[place + AHEAD]])
-        i, j = order[place - 1], order[place]
-        p, q = starts[i], starts[j]
-        length = starts[i + 1] - p
-        if length != starts[j + 1] - q:
-            continue
-        same[place] = True
-        for step in range(0, length, 8):
-            if key_word(data, p + step, p + length) != key_word(data, q + step, q + length):
-                same[place] = False
+@njit(inline="always")
+def equals_before(data: Any, starts: Any, order: Any, place: Any) -> Any:
+    """Whether the string at a place of the order, which is not the first, equals the one before."""
+    if place + AHEAD < len(order):
+        prefetch(data, starts[order[place + AHEAD]])
+    i, j = order[place - 1], order[place]
+    return starts[i + 1] - starts[i] == starts[j + 1] - starts[j] and (
+        compare(data, starts[i], starts[i + 1], data, starts[j], starts[j + 1]) == 0
+    )
+
+
+def repeats(data: Any, starts: Any, order: Any, same: Any) -> None:
+    """Say in `same` of each string of the order whether it equals the one before it."""
+    data, starts, order, same = borrowed((data, starts, order, same))
+    for place in range(len(order)):
+        same[place] = place > 0 and equals_before(data, starts, order, place)
+
+
+def settle(data: Any, starts: Any, order: Any, owners: Any) -> Any:
+    """Put equal strings of an ascending order by their owners and drop pairs that repeat; returns how many are left."""
+    data, starts, order, owners = borrowed((data, starts, order, owners))
+    low = count = 0
+    while low < len(order):
+        high = low + 1
+        while high < len(order) and equals_before(data, starts, order, high):
+            high += 1
+        if high - low > 1:
+            sort_by_owner(owners, order, low, high)
+        for place in range(low, high):
+            if place == low or owners[order[place]] != owners[order[count - 1]]:
+                order[count] = order[place]
+                count += 1
+        low = high
+    return count
+
+
+@njit
+def sort_by_owner(owners: Any, order: Any, low: Any, high: Any) -> None:
+    """Sort a stretch, mostly a short one, by its owners.
+
+    Source: Shell 1959, "A high-speed sorting procedure", with the gaps of Knuth.
+    """
+    gap = 1
+    while 3 * gap + 1 < high - low:
+        gap = 3 * gap + 1
+    while gap:
+        for place in range(low + gap, high):
+            moved = order[place]
+            free = place
+            while free >= low + gap and owners[order[free - gap]] > owners[moved]:
+                order[free] = order[free - gap]
+                free -= gap
+            order[free] = moved
+        gap //= 3
+
+
+def search(keys: Any, starts: Any, wanted: Any, wanted_starts: Any, places: Any) -> None:
+    """The place of each wanted string among keys in ascending order, -1 where it is none of them."""
+    keys, starts, wanted, wanted_starts, places = borrowed((keys, starts, wanted, wanted_starts, places))
+    for number in range(len(places)):
+        start, stop = wanted_starts[number], wanted_starts[number + 1]
+        low, high = 0, len(starts) - 1
+        places[number] = -1
+        while low < high:
+            middle = (low + high) >> 1
+            order = compare(keys, starts[middle], starts[middle + 1], wanted, start, stop)
+            if order == 0:
+                places[number] = middle
                 break
-    return same
+            if order < 0:
+                low = middle + 1
+            else:
+                high = middle

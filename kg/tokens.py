@@ -26,22 +26,32 @@ from kg.grammar import (
     suffix_end,
     term_end,
 )
-from kg.interning import lookup, send_for_key, send_for_slot
+from kg.hashing import lookup, send_for_key, send_for_slot
+from kg.layout import (
+    BATCH,
+    BEGIN,
+    BETWEEN,
+    EMPTY,
+    END_OF_LINE,
+    FORM,
+    GRAPH,
+    GRAPH_STOP,
+    KIND,
+    KIND_INVALID,
+    NEW_SUBJECT,
+    OBJECT,
+    OBJECT_STOP,
+    ODD,
+    PLAIN,
+    PREDICATE,
+    PREDICATE_STOP,
+    SAME_SUBJECT,
+    SUBJECT,
+    SUBJECT_NUMBER,
+    SUBJECT_STOP,
+)
 from kg.words import find_byte, hash_bytes, same_bytes
 
-LINES = 64
-"""So many lines are taken apart before the first of them is looked at; their text stays in the nearest cache."""
-FIELDS = 15
-(BEGIN, END_OF_LINE, FORM, KIND, BETWEEN, PREDICATE, PREDICATE_STOP, GRAPH, GRAPH_STOP) = range(9)
-SUBJECT, SUBJECT_STOP, SUBJECT_NUMBER = range(9, 12)
-OBJECT, OBJECT_STOP, OBJECT_NUMBER = range(12, 15)
-"""What a row of places holds; a kind of -1 is no literal, a graph of -1 none, a number of -1 that of no known key."""
-EMPTY, ODD, NEW_SUBJECT, SAME_SUBJECT = range(4)
-"""Forms of a line: with nothing in it, not plain, and plain, with a subject of its own or that of the line before."""
-KIND_KEPT, KIND_FOREIGN, KIND_INVALID = 0, 1, 2
-"""What is done with literals of a kind: kept, left out and counted, or left to be refused."""
-PLAIN = 0
-"""The kind of literals without a suffix."""
 LONG_LINE = 1 << 20
 """Longer lines are handed back."""
 
@@ -55,7 +65,7 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: A
     places, hashes, terms = out.places, out.hashes, out.terms
     count = asked = 0
     before = before_stop = NONE
-    while place < stop and count < LINES:
+    while place < stop and count < BATCH:
         row = places[count]
         row[BEGIN] = place
         if data[place] == END:

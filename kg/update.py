@@ -23,7 +23,7 @@ from kg.dumps import find_dumps
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.literals import LiteralTable, in_order, one_array
-from kg.meta import GraphMeta, Source
+from kg.meta import GraphMeta
 from kg.policy import Policy, nonzero
 from kg.predicates import Predicates
 from kg.reading import MAX_ERRORS, REJECTED, Task, read_dumps
@@ -139,7 +139,7 @@ def update(
         )
         meta = described(graph, parts, policy, shards[: len(added)], change, malformed, sum(map(rows_of, new)))
         listings = [task.folder / REJECTED for task in tasks]
-        write(parts, meta, out, work, listings, Adjacency.of(parts.triples, len(parts.entities)))
+        write(parts, lambda: meta, out, work, listings, Adjacency.of(parts.triples, len(parts.entities)))
     return meta, change
 
 
@@ -164,7 +164,7 @@ def described(
         statements=graph.meta.statements + sum(shard.tally.statements for shard in added),
         skipped=dict(sorted(nonzero(skipped).items())),
         counted=nonzero(counted),
-        sources=(*graph.meta.sources, *(Source(**shard.record["source"]) for shard in added)),
+        sources=(*graph.meta.sources, *(shard.source() for shard in added)),
         type_predicates=policy.predicates.type,
         options=graph.meta.options,
     ).meta

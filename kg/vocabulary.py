@@ -10,16 +10,18 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from kg.arrays import id_type
-from kg.arrow import of_numbers, of_texts
+from kg.arrays import MANY, id_type
+from kg.arrow import PADDING, bytes_of, of_numbers, of_texts, strings_of
 from kg.errors import InputError
-from kg.strings import MANY, replaced, take
+from kg.loops import Loop
+from kg.strings import replaced, take
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NEIGHBOURHOOD = 200
 """How many keys on each side of a wrong key are looked at for a suggestion."""
+read_off = Loop("kg.folding", "local_names")
 
 
 def local_name(key: str) -> str:
@@ -39,13 +41,14 @@ def local_names(keys: pa.LargeStringArray) -> pa.LargeStringArray:
     """`local_name` of every key."""
     if len(keys) < MANY:
         return of_texts([local_name(key) for key in keys.to_pylist()])
-    from kg import folding
-    from kg.interning import bytes_of, strings_of
-
-    data, ends, hard = folding.local_names(*bytes_of(keys))
+    data, starts = bytes_of(keys)
+    held, ends = np.empty(int(starts[-1] - starts[0]) + PADDING, np.uint8), np.empty(len(starts), np.int64)
+    hard = np.empty(len(keys), np.bool_)
+    used = read_off(data, starts, held, ends, hard)
+    held[used : used + PADDING] = 0
     places = np.flatnonzero(hard)
     texts = [local_name(key) for key in take(keys, places).to_pylist()]
-    return replaced(strings_of(data, ends, len(keys)), places, texts)
+    return replaced(strings_of(held, ends, len(keys)), places, texts)
 
 
 def fold(name: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.options import Json, Out, Quiet, Resume, command, parse_size, say, without_huge_pages
+from pipelines.huge_pages import without_huge_pages
+from pipelines.options import Json, Out, Quiet, Resume, command, parse_size, say
 
 if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from pipelines.ask import ask
-from pipelines.bench import app as bench_app
+from pipelines.bench.commands import app as bench_app
 from pipelines.build_kg import build_kg
 from pipelines.caption import caption
 from pipelines.compare import compare

@@ -126,11 +126,3 @@ def parse_size(text: str, option: str) -> int:
         raise InputError(f"{option} {text}: expected a size such as 2GB or 500MB")
     power = " KMGT".index(match[2].upper()) if match[2] else 0
     return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
-
-
-def without_huge_pages() -> None:
-    """Spare numpy's large arrays the wait until the system has made room for huge pages.
-
-    It is looked up when numpy is loaded, so a command calls this before its imports; who has set it already is obeyed.
-    """
-    os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")

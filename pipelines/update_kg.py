@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.options import Json, Quiet, command, say, without_huge_pages
+from pipelines.huge_pages import without_huge_pages
+from pipelines.options import Json, Quiet, command, say
 
 
 @command

@@ -1,0 +1,66 @@
+"""Triples by the million: numbered, packed and indexed by compiled loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from kg.words import borrowed
+
+
+def pack(edges: Any, entities: Any, relations: Any, entity_bits: Any, relation_bits: Any, packed: Any) -> None:
+    """Each edge in one number, whose order is that of (head, relation, tail), over other ids than its own.
+
+    Args:
+        edges: (n, 3) subject, predicate, object.
+        entities, relations: the ids for those numbers.
+    """
+    edges, entities, relations, packed = borrowed((edges, entities, relations, packed))
+    for row in range(len(edges)):
+        head, relation, tail = entities[edges[row, 0]], relations[edges[row, 1]], entities[edges[row, 2]]
+        packed[row] = (head << (entity_bits + relation_bits)) | (relation << entity_bits) | tail
+
+
+def unpack(packed: Any, entity_bits: Any, relation_bits: Any, triples: Any) -> Any:
+    """Ascending numbers of `pack`, each once, as (n, 3) triples; returns how many they are."""
+    packed, triples = borrowed((packed, triples))
+    entity, relation = (np.int64(1) << entity_bits) - 1, (np.int64(1) << relation_bits) - 1
+    count = 0
+    for place in range(len(packed)):
+        value = packed[place]
+        if place and value == packed[place - 1]:
+            continue
+        triples[count, 0] = value >> (entity_bits + relation_bits)
+        triples[count, 1] = (value >> entity_bits) & relation
+        triples[count, 2] = value & entity
+        count += 1
+    return count
+
+
+def index(triples: Any, out_offsets: Any, in_offsets: Any, in_order: Any) -> None:
+    """Fill the arrays of `kg.arrays.Adjacency` for ascending triples: rows by their tails, by counting."""
+    triples, out_offsets, in_offsets, in_order = borrowed((triples, out_offsets, in_offsets, in_order))
+    count = len(out_offsets) - 1
+    for entity in range(count + 1):
+        out_offsets[entity] = in_offsets[entity] = 0
+    for row in range(len(triples)):
+        out_offsets[triples[row, 0] + 1] += 1
+        in_offsets[triples[row, 2] + 1] += 1
+    add_up(out_offsets)
+    add_up(in_offsets)
+    for row in range(len(triples)):
+        tail = triples[row, 2]
+        in_order[in_offsets[tail]] = row
+        in_offsets[tail] += 1
+    for entity in range(count, 0, -1):
+        in_offsets[entity] = in_offsets[entity - 1]
+    in_offsets[0] = 0
+
+
+@njit
+def add_up(numbers: Any) -> None:
+    """Each number with all before it."""
+    for place in range(1, len(numbers)):
+        numbers[place] += numbers[place - 1]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kg.arrays import id_type, number_triples, renamed
+from kg.arrays import MANY, id_type, number_triples, renamed
 from kg.arrow import to_numbers
 from kg.literals import LiteralRows, LiteralTable, Meaning, one_array
+from kg.loops import Loop
 from kg.predicates import DIRECT_CLAIM, Predicates, Role
 from kg.strings import folded, found_in, merge, named_once, sort_order, take
 from kg.vocabulary import NameIndex, Vocabulary, local_names
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+mark, mark_pairs, resolve = (Loop("kg.linking", name) for name in ("mark", "mark_pairs", "resolve"))
 MANY_PAIRS = 1 << 24
 """With more pairs of predicate and kind than these there is no table of them all."""
 
@@ -93,7 +95,7 @@ class Run:
         entities: keys of subjects and objects, unique, in any order.
         predicates: keys of predicates, likewise.
         edges: (E, 3) int; places of subject and object in `entities`, of the predicate in `predicates`.
-        literals: (L, 3) int; places of the subject, of the predicate, and in `kinds`.
+        literals: (L, 3) int; places of the subject, of the predicate, and in `kinds`; further columns are no matter.
         kinds: (datatype, language).
         values: (L,) Arrow large strings.
         weights: (E,) float32 of the edges; None where all are 1.
@@ -141,19 +143,40 @@ class Joined:
         import pyarrow as pa
 
         legend: dict[Meaning, int] = {}
-        with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(pairs_of, self.runs))
-            tables = [codes_of(run, used, legend) for run, (used, _) in zip(self.runs, found, strict=True)]
-            meanings = list(pool.map(lambda table, one: table[one[1]], tables, found))
-            subjects = list(pool.map(lambda run, ours: ours[run.literals[:, 0]], self.runs, self.places))
+        adding = Lock()
         values = pa.chunked_array([run.values for run in self.runs], pa.large_string())
-        return LiteralRows(np.concatenate(subjects), np.concatenate(meanings), list(legend), values)
+        subjects, meanings = np.empty(len(values), np.int64), np.empty(len(values), np.int64)
+        starts = np.cumsum([0, *(len(run.literals) for run in self.runs)]).tolist()
+
+        def fill(run: Run, ours: np.ndarray, start: int) -> None:
+            rows = slice(start, start + len(run.literals))
+            if len(run.literals) < MANY or pairs_of_all(run) > MANY_PAIRS:
+                used, codes = pairs_of(run)
+                with adding:
+                    table = codes_of(run, used, legend)
+                subjects[rows], meanings[rows] = ours[run.literals[:, 0]], table[codes]
+                return
+            literals, pairs = np.ascontiguousarray(run.literals), np.zeros(pairs_of_all(run), np.bool_)
+            mark_pairs(literals, len(run.kinds), pairs)
+            used, by_pair = np.flatnonzero(pairs), np.zeros(len(pairs), np.int64)
+            with adding:
+                by_pair[used] = codes_of(run, used, legend)
+            resolve(literals, ours, len(run.kinds), by_pair, subjects[rows], meanings[rows])
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, self.runs, self.places, starts))
+        return LiteralRows(subjects, meanings, list(legend), values)
+
+
+def pairs_of_all(run: Run) -> int:
+    """How many pairs of predicate and kind a run could have."""
+    return len(run.predicates) * len(run.kinds)
 
 
 def pairs_of(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """(used, codes): the pairs of predicate and kind that a run's literals have, and which of them each has."""
     said = run.literals[:, 1].astype(np.int64) * len(run.kinds) + run.literals[:, 2]
-    pairs = len(run.predicates) * len(run.kinds)
+    pairs = pairs_of_all(run)
     if pairs > MANY_PAIRS:
         return np.unique(said, return_inverse=True)
     used = np.flatnonzero(np.bincount(said, minlength=pairs))
@@ -191,6 +214,7 @@ def assemble(
         merges_same: make one of entities that are the same, see `kg.same_as`.
     """
     joined = Joined.of(runs, threads)
+    del runs
     keys = joined.keys
     always = np.zeros(len(keys), dtype=bool)
     always[joined.places[0][: fixed[0]]] = True
@@ -201,8 +225,9 @@ def assemble(
     connected, relates = np.zeros(len(keys), dtype=bool), np.zeros(len(joined.predicate_keys), dtype=bool)
     relates[joined.predicate_places[0][: fixed[1]]] = True
     for run, ours, theirs in zip(joined.runs, joined.places, joined.predicate_places, strict=True):
-        connected[ours[run.edges[:, 0]]] = connected[ours[run.edges[:, 2]]] = True
-        relates[theirs[run.edges[:, 1]]] = True
+        ends, between = marked(run)
+        connected[ours[ends]] = True
+        relates[theirs[between]] = True
 
     relation_keys = take(joined.predicate_keys, np.flatnonzero(relates))
     as_key = found_in(keys, relation_keys)
@@ -215,7 +240,7 @@ def assemble(
     relations = Vocabulary.ascending(relation_keys, "relation")
     ids, relation_ids = np.cumsum(stays) - 1, np.cumsum(relates) - 1
 
-    def connect() -> tuple[np.ndarray, np.ndarray | None]:
+    def connect(joined: Joined) -> tuple[np.ndarray, np.ndarray | None]:
         edges, size = [run.edges for run in joined.runs], (len(entities), len(relations))
         of_runs = [ids[ours] for ours in joined.places], [relation_ids[theirs] for theirs in joined.predicate_places]
         triples, weights = number_triples(edges, *of_runs, size), given_weights(joined.runs)
@@ -226,19 +251,33 @@ def assemble(
         return triples, weights
 
     with ThreadPoolExecutor(1) as aside:
-        connecting = aside.submit(connect)
+        connecting = aside.submit(connect, joined)
         rows = joined.literals(threads)
+        del joined  # what is not needed any more makes room for what comes
         of_relation = only_relation[rows.subjects]
         own, other = np.flatnonzero(~of_relation), np.flatnonzero(of_relation)
-        literals = LiteralTable.of(rows.of_rows(own, ids[rows.subjects[own]]), len(entities), predicates, threads)
         of_relations = LiteralTable.of(
             rows.of_rows(other, as_relation[rows.subjects[other]]), len(relations), predicates
         )
+        rows = rows.of_rows(own, ids[rows.subjects[own]])
+        literals = LiteralTable.of(rows, len(entities), predicates, threads)
+        del rows
         triples, weights = connecting.result()
     named = np.where((as_key >= 0) & stays[as_key], ids[as_key], -1) if len(keys) else as_key
     described = describing_entities(named, relations, triples)
     of_all = Relations(relations, of_relations, described)
     return Parts(entities, of_all, triples, literals, weights, threads=threads)
+
+
+def marked(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """(ends, between): which keys of a run, and which of its predicates, are in its edges; (N,) and (P,) bool."""
+    ends, between = np.zeros(len(run.entities), dtype=bool), np.zeros(len(run.predicates), dtype=bool)
+    if len(run.edges) < MANY:
+        ends[run.edges[:, 0]] = ends[run.edges[:, 2]] = True
+        between[run.edges[:, 1]] = True
+    else:
+        mark(np.ascontiguousarray(run.edges), ends, between)
+    return ends, between
 
 
 def greatest_weights(triples: np.ndarray, weights: np.ndarray) -> np.ndarray:

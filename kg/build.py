@@ -22,7 +22,7 @@ import numpy as np
 
 from kg.arrays import Adjacency
 from kg.arrow import to_numbers
-from kg.assemble import Parts, assemble
+from kg.assemble import Parts, Run, assemble
 from kg.bounded import assemble_bounded
 from kg.columns import Forgetting
 from kg.compression import is_remote
@@ -204,17 +204,17 @@ def join(
     Its meta data says nothing of its sources yet.
     """
     first = tasks[0]
-    runs = [run for shard in shards for run in shard.runs]
+    read = sum(shard.rows for shard in shards)
     merges = first.policy.same_as == "merge"
     if first.memory is None:
-        parts = assemble(runs, first.policy.predicates, threads, merges_same=merges)
+        parts = assemble(given_up(shards), first.policy.predicates, threads, merges_same=merges)
         Thread(target=lambda: parts.names).start()  # beside what follows, which needs them last
         adjacency = Adjacency.of(parts.triples, len(parts.entities))
     else:
         shutil.rmtree(columns, ignore_errors=True)
-        parts, adjacency = assemble_bounded(runs, first.policy.predicates, columns, first.memory)
+        parts, adjacency = assemble_bounded(given_up(shards), first.policy.predicates, columns, first.memory)
     skipped = sum((Counter(shard.tally.skipped) for shard in shards), Counter())
-    skipped["duplicate"] = sum(len(run.edges) + len(run.literals) for run in runs) - parts.statements
+    skipped["duplicate"] = read - parts.statements
     skipped["malformed"] = rejections(tasks, shards)
     counted = sum((Counter(shard.tally.counted) for shard in shards), Counter())
     counted.update(about_statements(parts))
@@ -239,6 +239,14 @@ def join(
         },
     )
     return parts, graph.meta, adjacency
+
+
+def given_up(shards: Sequence[Shard]) -> list[Run]:
+    """The runs of shards, which hold them no longer, so that what is joined can be freed."""
+    runs = [run for shard in shards for run in shard.runs]
+    for shard in shards:
+        shard.runs.clear()
+    return runs
 
 
 def about_statements(parts: Parts) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Triples by the million: numbered, packed and indexed by compiled loops."""
+"""Statements by the million: numbered, packed and indexed by compiled loops."""
 
 from __future__ import annotations
 
@@ -8,6 +8,41 @@ import numpy as np
 from numba import njit
 
 from kg.words import borrowed
+
+
+def ends(literals: Any, starts: Any) -> None:
+    """Where the values of literals begin, one behind the other, and the last one's end.
+
+    Args:
+        literals: (n, 4) whose last column are the lengths.
+    """
+    literals, starts = borrowed((literals, starts))
+    starts[0] = 0
+    for row in range(len(literals)):
+        starts[row + 1] = starts[row] + literals[row, 3]
+
+
+def mark(edges: Any, entities: Any, predicates: Any) -> None:
+    """Set what is an end of an edge, and what is the predicate of one."""
+    edges, entities, predicates = borrowed((edges, entities, predicates))
+    for row in range(len(edges)):
+        entities[edges[row, 0]] = entities[edges[row, 2]] = True
+        predicates[edges[row, 1]] = True
+
+
+def mark_pairs(literals: Any, kinds: Any, pairs: Any) -> None:
+    """Set the pairs of predicate and kind, of which there are `kinds`, that literals have."""
+    literals, pairs = borrowed((literals, pairs))
+    for row in range(len(literals)):
+        pairs[literals[row, 1] * kinds + literals[row, 2]] = True
+
+
+def resolve(literals: Any, entities: Any, kinds: Any, pairs: Any, subjects: Any, meanings: Any) -> None:
+    """The subject of each literal over other ids, and what its pair of predicate and kind means."""
+    literals, entities, pairs, subjects, meanings = borrowed((literals, entities, pairs, subjects, meanings))
+    for row in range(len(literals)):
+        subjects[row] = entities[literals[row, 0]]
+        meanings[row] = pairs[literals[row, 1] * kinds + literals[row, 2]]
 
 
 def pack(edges: Any, entities: Any, relations: Any, entity_bits: Any, relation_bits: Any, packed: Any) -> None:

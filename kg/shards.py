@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from kg.arrays import MANY
 from kg.arrow import PADDING
 from kg.assemble import Run
 from kg.columns import mapped
 from kg.literals import IRI_VALUE
+from kg.loops import Loop
 from kg.meta import Source
 from kg.policy import Policy, Tally
 from kg.rdf import FORMULA, QUOTED, Statement
@@ -38,6 +40,7 @@ BATCH = 1 << 12
 ENTRY = 200
 """About what a key costs in a dictionary, in bytes."""
 DONE = "shard.json"
+ends = Loop("kg.linking", "ends")
 
 
 class Codes(defaultdict[Any, int]):
@@ -139,10 +142,13 @@ def _run(
 ) -> Run:
     literals = literals.reshape(-1, 4)
     starts = np.zeros(len(literals) + 1, np.int64)
-    np.cumsum(literals[:, 3], out=starts[1:])
+    if len(literals) < MANY:
+        np.cumsum(literals[:, 3], out=starts[1:])
+    else:
+        ends(literals, starts)
     entities, predicates = _strings(*names["entities"]), _strings(*names["predicates"])
     weighed = weights if len(weights) else None
-    return Run(entities, predicates, edges.reshape(-1, 3), literals[:, :3], kinds, _strings(values, starts), weighed)
+    return Run(entities, predicates, edges.reshape(-1, 3), literals, kinds, _strings(values, starts), weighed)
 
 
 @dataclass(frozen=True)
@@ -151,14 +157,19 @@ class Shard:
 
     Attributes:
         record: what it was made from, see `finished`; what only the end of reading can tell is there too.
-        runs: its statements, a run for each thread that read.
+        runs: its statements, a run for each thread that read; they are given up when they are joined.
         hashing: what works out the dump's hash, where it is not in the record yet.
     """
 
     record: dict[str, Any]
     tally: Tally
-    runs: Sequence[Run]
+    runs: list[Run]
     hashing: Hashing | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many triples and literals its runs have."""
+        return sum(len(run.edges) + len(run.literals) for run in self.runs)
 
     def source(self) -> Source:
         """The dump, when its hash is known."""

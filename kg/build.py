@@ -208,7 +208,8 @@ def join(
     merges = first.policy.same_as == "merge"
     if first.memory is None:
         parts = assemble(given_up(shards), first.policy.predicates, threads, merges_same=merges)
-        Thread(target=lambda: parts.names).start()  # beside what follows, which needs them last
+        if threads > 1:
+            Thread(target=lambda: parts.names).start()  # beside what follows, which needs them last
         adjacency = Adjacency.of(parts.triples, len(parts.entities))
     else:
         shutil.rmtree(columns, ignore_errors=True)

@@ -62,6 +62,8 @@ def fill_directory(folder: Path, parts: Parts, adjacency: Adjacency) -> None:
 
     with ThreadPoolExecutor(1) as aside:
         naming = aside.submit(write_names)
+        if parts.threads == 1:
+            naming.result()  # pages that were freed just now are the quickest to fill
         write_others(folder, parts, adjacency)
         naming.result()
 

@@ -30,6 +30,20 @@ PLAIN = 0
 """The kind of literals without a suffix."""
 
 
+class Hashed(NamedTuple):
+    """A hash that is worked out beside a scan.
+
+    Attributes:
+        state: (8,) uint32, see `kg.sha256`.
+        piece: uint8, what is hashed.
+        place: (1,) int64, how much of it is.
+    """
+
+    state: np.ndarray
+    piece: np.ndarray
+    place: np.ndarray
+
+
 class Output(NamedTuple):
     """What a scan fills.
 

@@ -6,12 +6,14 @@ import queue
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
 
 from kg.arrow import PADDING
+from kg.digests import NOTHING, HashedBeside
 from kg.interning import USED, Table, intern
 from kg.layout import (
     EDGES,
@@ -34,6 +36,7 @@ from kg.layout import (
     TO,
     UNWANTED,
     VALUES,
+    Hashed,
     Output,
     Tables,
 )
@@ -64,6 +67,7 @@ class Scanner:
         scope: put in front of blank nodes' labels.
         spill: takes the part when it has grown to its limit, and a new one is begun.
         blank_nodes: False to raise `BlankNodeFound` where there are some.
+        hashing: the hash of the dump, where it is worked out beside.
     """
 
     reader: LineReader
@@ -72,6 +76,7 @@ class Scanner:
     scope: str = ""
     spill: TakesParts | None = None
     blank_nodes: bool = True
+    hashing: HashedBeside | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
     def __post_init__(self) -> None:
@@ -101,6 +106,10 @@ class Scanner:
     def scan(self, block: memoryview) -> tuple[int, list[Refusal]]:
         """Take the lines of a block, which ends with `TAIL`; returns how many there were, and what was refused."""
         data, stop = np.frombuffer(block, np.uint8), len(block) - len(TAIL)
+        with nullcontext(NOTHING) if self.hashing is None else self.hashing.taking(data, 0, stop) as hashed:
+            return self._scan(data, stop, hashed)
+
+    def _scan(self, data: np.ndarray, stop: int, hashed: Hashed) -> tuple[int, list[Refusal]]:
         if len(self._output.values) < stop + 64:
             self._output = Output.of(stop)
         out, place, refused = self._output, 0, []
@@ -116,7 +125,7 @@ class Scanner:
                 self._wanted,
                 self._others,
             )
-            place = scan(data, place, stop, tables, out, self._quads, self._drop)
+            place = scan(data, place, stop, tables, out, self._quads, self._drop, hashed)
             refused += self._flush(data)
             pause = out.state[PAUSE]
             if pause == PAUSE_DONE:
@@ -258,9 +267,13 @@ def scan_dump(
     spill: Spill | None = None,
     *,
     blank_nodes: bool = True,
+    hashing: HashedBeside | None = None,
 ) -> tuple[Tally, list[Part]]:
-    """Number the statements of a dump of lines, in a part for each thread; those before went to `spill`."""
-    scanners = [Scanner(reader, policy, scope, spill, blank_nodes) for _ in range(threads)]
+    """Number the statements of a dump of lines, in a part for each thread; those before went to `spill`.
+
+    Where one thread does it, the dump's `hashing` can be done beside.
+    """
+    scanners = [Scanner(reader, policy, scope, spill, blank_nodes, hashing) for _ in range(threads)]
     scan_stream(stream, scanners, reject)
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(Scanner.finish, scanners))

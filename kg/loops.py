@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import platform
 import sys
 from array import array
 from collections.abc import Callable
@@ -22,7 +23,7 @@ import numpy as np
 
 SOURCES = (
     *("words", "grammar", "interning", "layout", "tokens", "hashing", "scanning"),
-    *("sorting", "gathering", "folding", "fuzzy", "linking"),
+    *("sorting", "gathering", "folding", "fuzzy", "linking", "sha256"),
 )
 """The modules of `kg` that loops are made of: when one of them changes, all loops are compiled anew."""
 ENTRY = "entry"
@@ -128,6 +129,7 @@ def compiler() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
     return llvm
 
 
@@ -155,6 +157,12 @@ def machine() -> str:
     llvm = compiler()
     about = (llvmlite.__version__, sys.platform, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
     return hashlib.sha256(repr(about).encode()).hexdigest()[:12]
+
+
+@cache
+def knows_sha256() -> bool:
+    """Whether this processor has the instructions that `kg.sha256` is made of."""
+    return platform.machine() in ("x86_64", "AMD64") and bool(compiler().get_host_cpu_features().get("sha"))
 
 
 @cache

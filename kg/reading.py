@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
-from kg.compression import STDIN, Dump, open_dump
+from kg.compression import STDIN, SUFFIXES, Dump, compression_of_file, open_dump
+from kg.digests import HashedBeside, Hashing
 from kg.dumps import reader_of
 from kg.errors import InputError
+from kg.loops import knows_sha256
 from kg.meta import Source
 from kg.policy import Policy, Tally
 from kg.progress import progress
 from kg.rdf import LineReader, NTriples, Turtle
 from kg.shards import Part, Shard, Spill, finish_shard, finished, number_statements
-from kg.storage import Hashing
 
 REJECTED = "rejected.tsv"
 MAX_ERRORS = 10_000
@@ -130,23 +131,22 @@ def read_dump(
     reader = reader_of(task.path, task.syntax)
     base = task.base or f"file:///{Path(task.path).name}"
     spill = None if task.memory is None else Spill(task.folder, task.memory // (PARTS * threads))
-    # One thread hashes what it has just read, while it is at hand; where there are more, what they leave idle does.
-    hashes = task.path == STDIN or (threads == 1 and isinstance(reader, LineReader))
+    compiled = compiled_pays(task.path)
+    hashing = hashing_of(task.path, compiled and isinstance(reader, LineReader), threads)
     with (
-        open_dump(task.path, on_bytes, threads, hashes=hashes) as dump,
+        open_dump(task.path, on_bytes, threads, hashes=hashing is None) as dump,
         (task.folder / REJECTED).open("w", encoding="utf-8") as listing,
     ):
-        hashing = None if hashes else Hashing(Path(task.path))
         reject = Refusals(task, listing)
         stream: Any = dump if isinstance(reader, LineReader) else io.BufferedReader(dump, 1 << 20)
-        compiled = compiled_pays(task.path)
         found = lines_of_turtle(task, threads, spill) if compiled and isinstance(reader, Turtle) else None
         if found is not None:
             tally, parts = found
         elif compiled and isinstance(reader, LineReader):
             from kg.lines import scan_dump
 
-            tally, parts = scan_dump(stream, reader, task.policy, reject, task.scope, threads, spill)
+            beside = hashing if isinstance(hashing, HashedBeside) else None
+            tally, parts = scan_dump(stream, reader, task.policy, reject, task.scope, threads, spill, hashing=beside)
         else:
             statements = reader.statements(stream, reject=reject, scope=task.scope, base=base)
             tally, part = number_statements(statements, task.policy, spill)
@@ -165,6 +165,27 @@ def read_dump(
         save(part)
     finish_shard(task.folder, record, tally)
     return Shard.open(task.folder)
+
+
+def hashing_of(path: str, lines: bool, threads: int) -> Hashing | HashedBeside | None:
+    """Who works out the hash of a dump; None where its reader does.
+
+    One thread that reads lines does so while they are at hand, of a plain file even beside its loop where the processor
+    helps. Else it is done in the time that others leave idle.
+
+    Args:
+        lines: whether the fast lane reads it.
+    """
+    if path == STDIN or (threads == 1 and lines and not (is_plain(path) and knows_sha256())):
+        return None
+    if threads == 1 and lines:
+        return HashedBeside(Path(path))
+    return Hashing(Path(path), compiled=lines and knows_sha256())
+
+
+def is_plain(path: str) -> bool:
+    """Whether a dump is a file that is stored as it is read."""
+    return Path(path).suffix.lower() not in SUFFIXES and compression_of_file(path) is None
 
 
 class NotLines(Exception):

@@ -55,6 +55,7 @@ from kg.layout import (
     UNWANTED,
     VALUES,
 )
+from kg.sha256 import hash_on
 from kg.tokens import find, take_apart
 from kg.words import borrowed, copy_bytes, hash_bytes
 
@@ -159,7 +160,7 @@ def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, 
     return TAKEN, subject
 
 
-def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, drop: Any) -> Any:
+def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, drop: Any, hashing: Any) -> Any:
     """Take lines from `start` on; returns the place where it paused, the reason is in `out.state[PAUSE]`.
 
     Args:
@@ -167,15 +168,16 @@ def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, dr
         quads: whether a graph may follow the object.
         drop: whether statements in graphs are left out.
     """
-    data, tables, out = borrowed((data, tables, out))
+    data, tables, out, hashing = borrowed((data, tables, out, hashing))
     state = out.state
     place = start
     while place < stop:
-        count, asked, place, met, met_stop = take_apart(data, place, stop, tables, out, quads)
+        count, asked, place, met, met_stop = take_apart(data, place, stop, tables, out, quads, hashing)
         find(data, tables.entities, out, asked)
         subject = NONE
         for number in range(count):
             row = out.places[number]
+            hash_on(hashing)
             if state[EDGES] == len(out.edges) or state[LITERALS] == len(out.literals) or state[REST] == len(out.rest):
                 state[PAUSE] = PAUSE_OUTPUT
                 return row[BEGIN]

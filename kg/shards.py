@@ -28,10 +28,12 @@ from kg.loops import Loop
 from kg.meta import Source
 from kg.policy import Policy, Tally
 from kg.rdf import FORMULA, QUOTED, Statement
-from kg.storage import Hashing, read_json, write_json
+from kg.storage import read_json, write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from kg.digests import HashedBeside, Hashing
 
 Kind = tuple["str | None", "str | None"]
 """(datatype, language) of a literal."""
@@ -164,7 +166,7 @@ class Shard:
     record: dict[str, Any]
     tally: Tally
     runs: list[Run]
-    hashing: Hashing | None = None
+    hashing: Hashing | HashedBeside | None = None
 
     @property
     def rows(self) -> int:

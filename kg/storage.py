@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from kg.arrow import of_columns
@@ -20,8 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK = 1 << 18
-LATER = 10
-"""How nice a thread is to others whose work is waited for."""
 
 
 @contextmanager
@@ -97,42 +92,6 @@ def sha256_file(path: Path) -> str:
         while count := handle.readinto(view):
             digest.update(view[:count])
     return digest.hexdigest()
-
-
-class Hashing(Thread):
-    """`sha256_file`, while others work: where processors are short, those come first.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "a"
-    >>> _ = path.write_bytes(b"")
-    >>> Hashing(path).result()[:8]
-    'e3b0c442'
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(daemon=True)
-        self._path, self._digest = path, ""
-        self._error: OSError | None = None
-        self.start()
-
-    def run(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
-            os.setpriority(os.PRIO_PROCESS, self.native_id or 0, LATER)
-        try:
-            self._digest = sha256_file(self._path)
-        except OSError as error:
-            self._error = error
-
-    def result(self) -> str:
-        """The hash, when it is known.
-
-        Raises:
-            OSError: when the file could not be read.
-        """
-        self.join()
-        if self._error is not None:
-            raise self._error
-        return self._digest
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:

@@ -50,6 +50,7 @@ from kg.layout import (
     SUBJECT_NUMBER,
     SUBJECT_STOP,
 )
+from kg.sha256 import hash_on
 from kg.words import find_byte, hash_bytes, same_bytes
 
 LONG_LINE = 1 << 20
@@ -57,7 +58,7 @@ LONG_LINE = 1 << 20
 
 
 @njit(inline="always")
-def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: Any) -> Any:
+def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: Any, hashing: Any) -> Any:
     """Fill rows from the lines at `place` on: (rows, terms, place behind, where a suffix met first starts, stops).
 
     A suffix that is no known kind ends the rows before its line.
@@ -67,6 +68,7 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: A
     before = before_stop = NONE
     while place < stop and count < BATCH:
         row = places[count]
+        hash_on(hashing)
         row[BEGIN] = place
         if data[place] == END:
             row[FORM], row[END_OF_LINE] = EMPTY, place

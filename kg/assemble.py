@@ -16,7 +16,7 @@ from kg.arrow import to_numbers
 from kg.literals import LiteralRows, LiteralTable, Meaning, one_array
 from kg.loops import Loop
 from kg.predicates import DIRECT_CLAIM, Predicates, Role
-from kg.strings import folded, found_in, merge, named_once, sort_order, take
+from kg.strings import folded, found_in, merge, named_once, take
 from kg.vocabulary import NameIndex, Vocabulary, local_names
 
 if TYPE_CHECKING:
@@ -321,15 +321,8 @@ def name_index(entities: Vocabulary, literals: LiteralTable, threads: int = 1) -
 
     values = one_array(literals.table["value"])
     said = values if len(named) == len(values) else take(values, named, threads)
-    texts = folded(said, local_names(take(entities.array, bare)))
     owners = np.concatenate((subjects[named], bare)).astype(id_type(len(entities)))
-    return sorted_names(texts, owners, threads)
-
-
-def sorted_names(texts: pa.LargeStringArray, owners: np.ndarray, threads: int = 1) -> NameIndex:
-    """The index of some names, which may be repeated."""
-    order = named_once(texts, sort_order(texts, threads), owners)
-    return NameIndex(take(texts, order, threads), owners[order])
+    return NameIndex(*named_once(folded(said, local_names(take(entities.array, bare))), owners, threads))
 
 
 def _update(digest: Any, array: Any) -> None:

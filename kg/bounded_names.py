@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from kg.arrays import id_type
-from kg.assemble import sorted_names
 from kg.columns import Column, Ranges, TextColumn
 from kg.literals import LiteralTable, one_array
 from kg.numbering import chunks, text_cuts
 from kg.predicates import Role
-from kg.strings import folded, take
+from kg.strings import folded, named_once, take
 from kg.vocabulary import NameIndex, Vocabulary, local_names
 
 
@@ -50,7 +49,7 @@ def join_names(entities: Vocabulary, literals: LiteralTable, folder: Path, bound
     names, of = TextColumn(folder / "names"), Column(folder / "names-entity", id_type(len(entities)))
     for some, who in parts.parts:
         assert isinstance(some, TextColumn) and isinstance(who, Column)
-        index = sorted_names(some.whole(), who.whole())
+        index = NameIndex(*named_once(some.whole(), who.whole()))
         names.append(index.names)
         of.append(index.entities)
         some.remove()

@@ -248,27 +248,44 @@ def repeats(data: Any, starts: Any, order: Any, same: Any) -> None:
         same[place] = place > 0 and equals_before(data, starts, order, place)
 
 
-def settle(data: Any, starts: Any, order: Any, owners: Any) -> Any:
-    """Put equal strings of an ascending order by their owners and drop pairs that repeat; returns how many are left."""
-    data, starts, order, owners = borrowed((data, starts, order, owners))
-    low = count = 0
-    while low < len(order):
+def settle(data: Any, starts: Any, owners: Any) -> Any:
+    """Put equal strings of an ascending list by their owners and close the gaps of pairs that repeat, in place.
+
+    Returns how many are left.
+    """
+    data, starts, owners = borrowed((data, starts, owners))
+    total = len(owners)
+    low = count = used = 0
+    while low < total:
         high = low + 1
-        while high < len(order) and equals_before(data, starts, order, high):
+        length = starts[high] - starts[low]
+        while (
+            high < total
+            and starts[high + 1] - starts[high] == length
+            and compare(data, starts[low], starts[low] + length, data, starts[high], starts[high] + length) == 0
+        ):
             high += 1
         if high - low > 1:
-            sort_by_owner(owners, order, low, high)
+            sort_numbers(owners, low, high)
+        begin = starts[low]
         for place in range(low, high):
-            if place == low or owners[order[place]] != owners[order[count - 1]]:
-                order[count] = order[place]
-                count += 1
+            if place > low and owners[place] == owners[count - 1]:
+                continue
+            if used != begin:
+                for step in range(length):
+                    data[used + step] = data[begin + step]
+            owners[count], starts[count] = owners[place], used
+            begin += length
+            used += length
+            count += 1
         low = high
+    starts[count] = used
     return count
 
 
 @njit
-def sort_by_owner(owners: Any, order: Any, low: Any, high: Any) -> None:
-    """Sort a stretch, mostly a short one, by its owners.
+def sort_numbers(owners: Any, low: Any, high: Any) -> None:
+    """Sort a stretch of numbers, mostly a short one.
 
     Source: Shell 1959, "A high-speed sorting procedure", with the gaps of Knuth.
     """
@@ -277,12 +294,12 @@ def sort_by_owner(owners: Any, order: Any, low: Any, high: Any) -> None:
         gap = 3 * gap + 1
     while gap:
         for place in range(low + gap, high):
-            moved = order[place]
+            moved = owners[place]
             free = place
-            while free >= low + gap and owners[order[free - gap]] > owners[moved]:
-                order[free] = order[free - gap]
+            while free >= low + gap and owners[free - gap] > moved:
+                owners[free] = owners[free - gap]
                 free -= gap
-            order[free] = moved
+            owners[free] = moved
         gap //= 3
 
 

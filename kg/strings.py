@@ -68,15 +68,20 @@ def take(strings: Strings, places: np.ndarray, threads: int = 1) -> pa.LargeStri
     """The strings at these places of an array, or of chunks one behind the other."""
     import pyarrow as pa
 
+    if len(places) >= MANY:
+        return strings_of(*gathered(strings, places, threads), len(places))
     chunks = strings.chunks if isinstance(strings, pa.ChunkedArray) else [strings]
-    if len(places) < MANY:
-        firsts = np.cumsum([0, *map(len, chunks)])
-        inside = np.searchsorted(firsts, places, "right") - 1
-        texts = [
-            chunks[chunk][row].as_py()
-            for chunk, row in zip(inside.tolist(), (places - firsts[inside]).tolist(), strict=True)
-        ]
-        return of_texts(texts)
+    firsts = np.cumsum([0, *map(len, chunks)])
+    inside = np.searchsorted(firsts, places, "right") - 1
+    found = zip(inside.tolist(), (places - firsts[inside]).tolist(), strict=True)
+    return of_texts([chunks[chunk][row].as_py() for chunk, row in found])
+
+
+def gathered(strings: Strings, places: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """`take` of many, as (bytes, offsets) that are nobody else's."""
+    import pyarrow as pa
+
+    chunks = strings.chunks if isinstance(strings, pa.ChunkedArray) else [strings]
     parts = [bytes_of(chunk) for chunk in chunks]
     places = np.ascontiguousarray(places)
     offsets = np.empty(len(places) + 1, np.int64)
@@ -92,23 +97,29 @@ def take(strings: Strings, places: np.ndarray, threads: int = 1) -> pa.LargeStri
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(copy, range(threads)))
-    return strings_of(held, offsets, len(places))
+    return held, offsets
 
 
-def named_once(strings: pa.LargeStringArray, order: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """(m,) int64: of an ascending order of strings the same, equal ones by their owners, and each pair once.
+def named_once(
+    strings: pa.LargeStringArray, owners: np.ndarray, threads: int = 1
+) -> tuple[pa.LargeStringArray, np.ndarray]:
+    """Names in ascending order, equal ones by their owners, and each pair once: (names, owners).
 
     >>> import pyarrow as pa
-    >>> names, owners = pa.array(["b", "a", "b", "b"], pa.large_string()), np.array([7, 5, 6, 7])
-    >>> named_once(names, np.array([1, 0, 2, 3]), owners).tolist()
-    [1, 2, 0]
+    >>> names, owners = named_once(pa.array(["b", "a", "b", "b"], pa.large_string()), np.array([7, 5, 6, 7]))
+    >>> names.to_pylist(), owners.tolist()
+    (['a', 'b', 'b'], [5, 6, 7])
     """
-    if len(order) < MANY:
-        names = strings.to_pylist()
-        pairs = {(names[row], owner): row for row, owner in zip(order.tolist(), owners[order].tolist(), strict=True)}
-        return np.array([pairs[pair] for pair in sorted(pairs)], np.int64)
-    order = order.copy()
-    return order[: settle(*bytes_of(strings), order, owners)]
+    if len(strings) < MANY:
+        pairs = sorted(set(zip(strings.to_pylist(), owners.tolist(), strict=True)))
+        return of_texts([name for name, _ in pairs]), np.array([owner for _, owner in pairs], owners.dtype)
+    order = sort_order(strings, threads)
+    data, starts = gathered(strings, order, threads)
+    owners = owners[order]
+    del order, strings
+    count = settle(data, starts, owners)
+    data[starts[count] : starts[count] + PADDING] = 0
+    return strings_of(data, starts, count), owners[:count]
 
 
 def repeated(strings: pa.LargeStringArray, order: np.ndarray) -> np.ndarray:

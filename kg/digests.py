@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 from collections.abc import Iterator
@@ -12,14 +11,12 @@ from threading import Thread
 
 import numpy as np
 
-from kg.errors import InputError
 from kg.layout import Hashed
 from kg.loops import Loop
 from kg.storage import sha256_file
 
 LATER = 10
 """How nice a thread is to others whose work is waited for."""
-WINDOW = 1 << 24
 STEP = 64
 """Bytes that SHA-256 takes at once."""
 START = (0x9B05688C, 0x510E527F, 0xBB67AE85, 0x6A09E667, 0x5BE0CD19, 0x1F83D9AB, 0xA54FF53A, 0x3C6EF372)
@@ -73,11 +70,7 @@ class HashedBeside:
 
 
 class Hashing(Thread):
-    """The hash of a file, while others work: where processors are short, those come first.
-
-    Args:
-        path: the file.
-        compiled: whether the loops of `kg.sha256` do it, which are faster, once they are loaded.
+    """`sha256_file`, while others work: where processors are short, those come first.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a"
@@ -86,9 +79,9 @@ class Hashing(Thread):
     'e3b0c442'
     """
 
-    def __init__(self, path: Path, *, compiled: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(daemon=True)
-        self._path, self._compiled, self._digest = path, compiled, ""
+        self._path, self._digest = path, ""
         self._error: Exception | None = None
         self.start()
 
@@ -96,7 +89,7 @@ class Hashing(Thread):
         if sys.platform == "linux":  # where a thread has a priority of its own
             os.setpriority(os.PRIO_PROCESS, self.native_id or 0, LATER)
         try:
-            self._digest = compiled_sha256(self._path) if self._compiled else sha256_file(self._path)
+            self._digest = sha256_file(self._path)
         except Exception as error:
             self._error = error
 
@@ -106,28 +99,6 @@ class Hashing(Thread):
         if self._error is not None:
             raise self._error
         return self._digest
-
-
-def compiled_sha256(path: Path) -> str:
-    """`sha256_file` by compiled loops over the file as it lies in the system's memory.
-
-    Raises:
-        InputError: when the file becomes shorter meanwhile: what lies behind its end cannot be looked at.
-    """
-    state = np.array(START, np.uint32)
-    with path.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        whole = size // STEP * STEP
-        for start in range(0, whole, WINDOW):
-            if os.fstat(file.fileno()).st_size < size:
-                raise InputError(f"{path}: became shorter while it was read")
-            length = min(WINDOW, whole - start)
-            with mmap.mmap(file.fileno(), length, offset=start, access=mmap.ACCESS_READ) as window:
-                data = np.frombuffer(window, np.uint8)
-                update(state, data, 0, length)
-                del data  # the window cannot be closed while it is looked at
-        file.seek(whole)
-        return finished(state, file.read(STEP), size)
 
 
 def finished(state: np.ndarray, rest: bytes, size: int) -> str:

@@ -178,9 +178,7 @@ def hashing_of(path: str, lines: bool, threads: int) -> Hashing | HashedBeside |
     """
     if path == STDIN or (threads == 1 and lines and not (is_plain(path) and knows_sha256())):
         return None
-    if threads == 1 and lines:
-        return HashedBeside(Path(path))
-    return Hashing(Path(path), compiled=lines and knows_sha256())
+    return HashedBeside(Path(path)) if threads == 1 and lines else Hashing(Path(path))
 
 
 def is_plain(path: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.huge_pages import without_huge_pages
+from pipelines.before_numpy import settle_numpy
 from pipelines.options import Json, Out, Quiet, Resume, command, parse_size, say
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def build_kg(
     """Build a graph from RDF dumps: N-Triples, N-Quads, Turtle, TriG, N3, RDF/XML, JSON-LD; plain, gz, bz2, xz, zst."""
     import time
 
-    without_huge_pages()
+    settle_numpy()
     from kg.build import build
     from kg.graph import KnowledgeGraph
 

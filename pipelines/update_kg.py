@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.huge_pages import without_huge_pages
+from pipelines.before_numpy import settle_numpy
 from pipelines.options import Json, Quiet, command, say
 
 
@@ -41,7 +41,7 @@ def update_kg(
     """
     import time
 
-    without_huge_pages()
+    settle_numpy()
     from kg.update import update
 
     started = time.perf_counter()

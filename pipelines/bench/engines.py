@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.huge_pages import without_huge_pages
+from pipelines.before_numpy import settle_numpy
 
 LABELS = ("http://www.w3.org/2000/01/rdf-schema#label", "http://www.w3.org/2004/02/skos/core#altLabel")
 
 
 def kept(dump: Path, out: Path, workers: int, literals: tuple[str, ...] | None = None) -> None:
     """What `kept build-kg` does."""
-    without_huge_pages()
+    settle_numpy()
     from kg.build import build
 
     build([dump], out / "graph.kg", workers=workers, literals=literals)

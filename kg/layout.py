@@ -44,6 +44,23 @@ class Hashed(NamedTuple):
     place: np.ndarray
 
 
+class Rows(NamedTuple):
+    """Lines taken apart, see `kg.tokens`.
+
+    Attributes:
+        places: (n, FIELDS) int, a row for each line: what of it lies where, see `BEGIN` and the names beside it.
+        hashes: (n, 2) uint64, of its subject and its object.
+    """
+
+    places: np.ndarray
+    hashes: np.ndarray
+
+    @classmethod
+    def of(cls, lines: int, dtype: type = np.int64) -> Rows:
+        """Room for so many lines."""
+        return cls(np.empty((lines, FIELDS), dtype), np.empty((lines, 2), np.uint64))
+
+
 class Output(NamedTuple):
     """What a scan fills.
 
@@ -53,7 +70,7 @@ class Output(NamedTuple):
         values: uint8, the values one behind the other.
         rest: (k, 3) int64, where lines that were not taken start and stop, and their numbers in the block.
         state: counters, see `EDGES` and the names beside it.
-        places, hashes, terms: what of some lines lies where, and the terms to look up, see `kg.tokens`.
+        terms: (2 * BATCH, 2) int64, those of some lines that are to be looked up.
     """
 
     edges: np.ndarray
@@ -61,8 +78,6 @@ class Output(NamedTuple):
     values: np.ndarray
     rest: np.ndarray
     state: np.ndarray
-    places: np.ndarray
-    hashes: np.ndarray
     terms: np.ndarray
 
     @classmethod
@@ -75,9 +90,7 @@ class Output(NamedTuple):
             np.empty(size + 64, np.uint8),
             np.empty((1 << 12, 3), np.int64),
             np.zeros(12, np.int64),
-            np.empty((BATCH, FIELDS), np.int64),
-            np.empty((BATCH, 2), np.uint64),
-            np.empty((2 * BATCH + 2, 2), np.int64),
+            np.empty((2 * BATCH, 2), np.int64),
         )
 
 

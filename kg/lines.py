@@ -16,6 +16,7 @@ from kg.arrow import PADDING
 from kg.digests import NOTHING, HashedBeside
 from kg.interning import USED, Table, intern
 from kg.layout import (
+    BATCH,
     EDGES,
     FOREIGN,
     FROM,
@@ -38,6 +39,7 @@ from kg.layout import (
     VALUES,
     Hashed,
     Output,
+    Rows,
     Tables,
 )
 from kg.literals import IRI_VALUE
@@ -46,12 +48,13 @@ from kg.policy import Policy, Tally
 from kg.rdf import QUOTED, LineReader, Reject, Statement, line_blocks
 from kg.shards import Kind, Part, Spill, TakesParts
 
-scan = Loop("kg.scanning", "scan")
+scan, tokenise, number_rows = (Loop("kg.scanning", name) for name in ("scan", "tokenise", "number_rows"))
 with_scope = Loop("kg.hashing", "with_scope")
 BLOCK = 1 << 22
 TAIL = b'\n>"' + bytes(61)
 """What stands behind a block, so that the compiled loop's searches end."""
 COUNTED = ("statements", "graphs", "foreign", "quoted", "unwanted")
+COUNTERS = (STATEMENTS, IN_GRAPHS, FOREIGN, UNWANTED)
 SAMPLE = b'<x:s> <x:p> ""%s .'
 Refusal = tuple[int, str]
 """(line in its block, reason)."""
@@ -80,7 +83,7 @@ class Scanner:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
     def __post_init__(self) -> None:
-        self._output = Output.of(BLOCK)
+        self._output, self._rows = Output.of(BLOCK), Rows.of(BATCH)
         self._images = tuple(dict.fromkeys(self.policy.predicates.image))
         roles = self.policy.predicates.groups().values()
         self._known = tuple(dict.fromkeys((*self._images, *(key for group in roles for key in group))))
@@ -115,37 +118,44 @@ class Scanner:
         out, place, refused = self._output, 0, []
         out.state[:] = 0
         while True:
-            tables = Tables(
-                self.entities,
-                self.predicates,
-                self.graphs,
-                self.kinds,
-                self._status,
-                len(self._images),
-                self._wanted,
-                self._others,
-            )
-            place = scan(data, place, stop, tables, out, self._quads, self._drop, hashed)
+            place = scan(data, place, stop, self._tables(), self._rows, out, self._quads, self._drop, hashed)
             refused += self._flush(data)
-            pause = out.state[PAUSE]
-            if pause == PAUSE_DONE:
+            if out.state[PAUSE] == PAUSE_DONE:
                 break
-            if pause == PAUSE_ENTITIES:
-                self.entities = self.entities.grown()
-            elif pause == PAUSE_PREDICATES:
-                self.predicates = self.predicates.grown()
-            elif pause == PAUSE_GRAPHS:
-                self.graphs = self.graphs.grown()
-            elif pause == PAUSE_KIND:
+            self._grow(out.state[PAUSE])
+            if out.state[PAUSE] == PAUSE_KIND:
                 self._meet(data[out.state[FROM] : out.state[TO]].tobytes())
-        self.counts["statements"] += int(out.state[STATEMENTS])
-        self.counts["graphs"] += int(out.state[IN_GRAPHS])
-        self.counts["foreign"] += int(out.state[FOREIGN])
-        self.counts["unwanted"] += int(out.state[UNWANTED])
+        self._count()
         if self.spill is not None and self.part.size + self.entities.size > self.spill.limit:
             self.spill(self.finish())
             self._begin()
         return int(out.state[LINES]), refused
+
+    def _tables(self) -> Tables:
+        return Tables(
+            self.entities,
+            self.predicates,
+            self.graphs,
+            self.kinds,
+            self._status,
+            len(self._images),
+            self._wanted,
+            self._others,
+        )
+
+    def _grow(self, pause: int) -> None:
+        """Make the room that a loop paused for."""
+        if pause == PAUSE_ENTITIES:
+            self.entities = self.entities.grown()
+        elif pause == PAUSE_PREDICATES:
+            self.predicates = self.predicates.grown()
+        elif pause == PAUSE_GRAPHS:
+            self.graphs = self.graphs.grown()
+
+    def _count(self) -> None:
+        """Add what a block had to the counts."""
+        for name, place in zip(("statements", "graphs", "foreign", "unwanted"), COUNTERS, strict=True):
+            self.counts[name] += int(self._output.state[place])
 
     def _flush(self, data: np.ndarray) -> list[Refusal]:
         """Hand on what is in the output and parse the lines that the loop did not take."""
@@ -271,10 +281,19 @@ def scan_dump(
 ) -> tuple[Tally, list[Part]]:
     """Number the statements of a dump of lines, in a part for each thread; those before went to `spill`.
 
-    Where one thread does it, the dump's `hashing` can be done beside.
+    With fewer than four threads, and no `spill` if they are several, blocks are taken in their order; then the dump's
+    `hashing` can be worked out beside.
     """
-    scanners = [Scanner(reader, policy, scope, spill, blank_nodes, hashing) for _ in range(threads)]
-    scan_stream(stream, scanners, reject)
+    settings = (reader, policy, scope, spill, blank_nodes, hashing)
+    if threads == 1 or spill is not None:
+        scanners = [Scanner(*settings) for _ in range(threads)]
+        scan_stream(stream, scanners, reject)
+    else:
+        from kg.paired import PairedScanner, scan_in_pairs
+
+        pairs = [PairedScanner(*settings) for _ in range(threads // 2)]
+        scan_in_pairs(stream, pairs, reject)
+        scanners = [*pairs]
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(Scanner.finish, scanners))
     counts = {name: sum(scanner.counts[name] for scanner in scanners) for name in scanners[0].counts}
@@ -308,16 +327,21 @@ def scoped(key: str, scope: str) -> str:
     return f"_:{scope}{key[2:]}"
 
 
+class InOrder:
+    """Passes refusals on, block after block, with the numbers that their lines have in the dump."""
+
+    def __init__(self, reject: Reject) -> None:
+        self.reject, self.before = reject, 0
+
+    def __call__(self, lines: int, refused: list[Refusal]) -> None:
+        for line, reason in refused:
+            self.reject(self.before + line + 1, reason)
+        self.before += lines
+
+
 def scan_stream(stream: BinaryIO, scanners: Sequence[Scanner], reject: Reject) -> None:
     """Read a stream of lines, a thread for each scanner; refusals come in the order of lines."""
-    before = 0
-
-    def settle(lines: int, refused: list[Refusal]) -> None:
-        nonlocal before
-        for line, reason in refused:
-            reject(before + line + 1, reason)
-        before += lines
-
+    settle = InOrder(reject)
     spare: list[bytearray] = []
     blocks = line_blocks(stream, BLOCK, TAIL, spare)
     if len(scanners) == 1:

@@ -25,6 +25,8 @@ REJECTED = "rejected.tsv"
 MAX_ERRORS = 10_000
 PARTS = 4
 """A part that is read takes at most this part of the memory: it is held twice while it is written."""
+SEVERAL = 4
+"""With fewer threads than these there is but one, or one pair, that takes lines apart."""
 COMPILED_FROM = 1 << 22
 """Stored bytes of a dump from which on the fast lane is taken."""
 
@@ -132,7 +134,8 @@ def read_dump(
     base = task.base or f"file:///{Path(task.path).name}"
     spill = None if task.memory is None else Spill(task.folder, task.memory // (PARTS * threads))
     compiled = compiled_pays(task.path)
-    hashing = hashing_of(task.path, compiled and isinstance(reader, LineReader), threads)
+    in_order = threads == 1 or (threads < SEVERAL and spill is None)
+    hashing = hashing_of(task.path, compiled and isinstance(reader, LineReader), in_order)
     with (
         open_dump(task.path, on_bytes, threads, hashes=hashing is None) as dump,
         (task.folder / REJECTED).open("w", encoding="utf-8") as listing,
@@ -167,18 +170,19 @@ def read_dump(
     return Shard.open(task.folder)
 
 
-def hashing_of(path: str, lines: bool, threads: int) -> Hashing | HashedBeside | None:
+def hashing_of(path: str, lines: bool, in_order: bool) -> Hashing | HashedBeside | None:
     """Who works out the hash of a dump; None where its reader does.
 
-    One thread that reads lines does so while they are at hand, of a plain file even beside its loop where the processor
-    helps. Else it is done in the time that others leave idle.
+    Lines of a plain file that are read in their order are hashed beside their loop, where the processor helps; what
+    else one thread reads, while it is at hand; and all the rest in the time that others leave idle.
 
     Args:
         lines: whether the fast lane reads it.
+        in_order: whether it takes block after block.
     """
-    if path == STDIN or (threads == 1 and lines and not (is_plain(path) and knows_sha256())):
-        return None
-    return HashedBeside(Path(path)) if threads == 1 and lines else Hashing(Path(path))
+    if path != STDIN and lines and in_order and is_plain(path) and knows_sha256():
+        return HashedBeside(Path(path))
+    return None if path == STDIN or (lines and in_order) else Hashing(Path(path))
 
 
 def is_plain(path: str) -> bool:

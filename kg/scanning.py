@@ -15,6 +15,7 @@ from kg.grammar import AS_IT_IS, NONE, UNDERSCORE, UNSURE, plain_iri, put_litera
 from kg.hashing import add, has_room, lookup
 from kg.layout import (
     ADDRESS,
+    BATCH,
     BEGIN,
     BETWEEN,
     EDGES,
@@ -160,43 +161,91 @@ def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, 
     return TAKEN, subject
 
 
-def scan(data: Any, start: Any, stop: Any, tables: Any, out: Any, quads: Any, drop: Any, hashing: Any) -> Any:
+@njit(inline="always")
+def take_rows(
+    data: Any, rows: Any, first: Any, last: Any, subject: Any, tables: Any, out: Any, drop: Any, hashing: Any
+) -> Any:
+    """Take some lines: (the first that has to wait, or `last`; the number of the last subject).
+
+    Why it has to wait is in `out.state[PAUSE]`.
+    """
+    state = out.state
+    find(data, tables.entities, rows, first, last, out.terms)
+    for number in range(first, last):
+        row = rows.places[number]
+        hash_on(hashing)
+        if state[EDGES] == len(out.edges) or state[LITERALS] == len(out.literals) or state[REST] == len(out.rest):
+            state[PAUSE] = PAUSE_OUTPUT
+            return number, subject
+        form = row[FORM]
+        if form != EMPTY:
+            what = NOT_PLAIN
+            if form != ODD:
+                known = subject if form == SAME_SUBJECT else row[SUBJECT_NUMBER]
+                what, subject = take(data, row, known, rows.hashes[number], tables, out, drop)
+            if what > NOT_PLAIN:
+                state[PAUSE] = what
+                return number, subject
+            if what == NOT_PLAIN:
+                waiting = out.rest[state[REST]]
+                waiting[0], waiting[1], waiting[2] = row[BEGIN], row[END_OF_LINE], state[LINES]
+                state[REST] += 1
+        state[LINES] += 1
+    return last, subject
+
+
+def scan(
+    data: Any, start: Any, stop: Any, tables: Any, rows: Any, out: Any, quads: Any, drop: Any, hashing: Any
+) -> Any:
     """Take lines from `start` on; returns the place where it paused, the reason is in `out.state[PAUSE]`.
 
     Args:
         data: uint8, whole lines up to `stop`; behind it at least 64 bytes which begin with '\\n>"'.
+        rows: room for `BATCH` lines.
         quads: whether a graph may follow the object.
         drop: whether statements in graphs are left out.
+        hashing: a hash that is worked out beside.
     """
-    data, tables, out, hashing = borrowed((data, tables, out, hashing))
+    data, tables, rows, out, hashing = borrowed((data, tables, rows, out, hashing))
     state = out.state
     place = start
     while place < stop:
-        count, asked, place, met, met_stop = take_apart(data, place, stop, tables, out, quads, hashing)
-        find(data, tables.entities, out, asked)
-        subject = NONE
-        for number in range(count):
-            row = out.places[number]
-            hash_on(hashing)
-            if state[EDGES] == len(out.edges) or state[LITERALS] == len(out.literals) or state[REST] == len(out.rest):
-                state[PAUSE] = PAUSE_OUTPUT
-                return row[BEGIN]
-            form = row[FORM]
-            if form != EMPTY:
-                what = NOT_PLAIN
-                if form != ODD:
-                    known = subject if form == SAME_SUBJECT else row[SUBJECT_NUMBER]
-                    what, subject = take(data, row, known, out.hashes[number], tables, out, drop)
-                if what > NOT_PLAIN:
-                    state[PAUSE] = what
-                    return row[BEGIN]
-                if what == NOT_PLAIN:
-                    waiting = out.rest[state[REST]]
-                    waiting[0], waiting[1], waiting[2] = row[BEGIN], row[END_OF_LINE], state[LINES]
-                    state[REST] += 1
-            state[LINES] += 1
+        count, place, met, met_stop = take_apart(
+            data, place, stop, tables.kinds, tables.status, rows, quads, hashing, False
+        )
+        taken, _ = take_rows(data, rows, 0, count, NONE, tables, out, drop, hashing)
+        if taken < count:
+            return rows.places[taken, BEGIN]
         if met >= 0:
             state[PAUSE], state[FROM], state[TO] = PAUSE_KIND, met, met_stop
             return place
     state[PAUSE] = PAUSE_DONE
     return place
+
+
+def tokenise(
+    data: Any, start: Any, stop: Any, kinds: Any, status: Any, rows: Any, quads: Any, hashing: Any, state: Any
+) -> Any:
+    """The first half of a scan: take lines apart until there is no room for more; returns the place behind them.
+
+    How many they are is in `state[LINES]`, and what they stopped for in `state[PAUSE]`.
+    """
+    data, kinds, status, rows, hashing, state = borrowed((data, kinds, status, rows, hashing, state))
+    count, place, met, met_stop = take_apart(data, start, stop, kinds, status, rows, quads, hashing, True)
+    state[LINES], state[PAUSE] = count, PAUSE_DONE
+    if met >= 0:
+        state[PAUSE], state[FROM], state[TO] = PAUSE_KIND, met, met_stop
+    return place
+
+
+def number_rows(data: Any, rows: Any, first: Any, last: Any, tables: Any, out: Any, drop: Any, hashing: Any) -> Any:
+    """The second half: give numbers to the lines of rows; returns the first that has to wait, or `last`."""
+    data, rows, tables, out, hashing = borrowed((data, rows, tables, out, hashing))
+    out.state[PAUSE] = PAUSE_DONE
+    subject = NONE
+    while first < last:
+        upto = min(first + BATCH, last)
+        first, subject = take_rows(data, rows, first, upto, subject, tables, out, drop, hashing)
+        if first < upto:
+            return first
+    return first

@@ -28,7 +28,6 @@ from kg.grammar import (
 )
 from kg.hashing import lookup, send_for_key, send_for_slot
 from kg.layout import (
-    BATCH,
     BEGIN,
     BETWEEN,
     EMPTY,
@@ -58,15 +57,21 @@ LONG_LINE = 1 << 20
 
 
 @njit(inline="always")
-def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: Any, hashing: Any) -> Any:
-    """Fill rows from the lines at `place` on: (rows, terms, place behind, where a suffix met first starts, stops).
+def take_apart(
+    data: Any, place: Any, stop: Any, kinds: Any, status: Any, rows: Any, quads: Any, hashing: Any, alone: Any
+) -> Any:
+    """Fill rows from the lines at `place` on: (lines, place behind, where a suffix met first starts, and stops).
 
     A suffix that is no known kind ends the rows before its line.
+
+    Args:
+        kinds, status: see `kg.layout.Tables`.
+        alone: whether this is all that is done with the lines now, so that more is left for the hash.
     """
-    places, hashes, terms = out.places, out.hashes, out.terms
-    count = asked = 0
+    places, hashes = rows.places, rows.hashes
+    count = 0
     before = before_stop = NONE
-    while place < stop and count < BATCH:
+    while place < stop and count < len(places):
         row = places[count]
         hash_on(hashing)
         row[BEGIN] = place
@@ -97,10 +102,9 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: A
                 if place < 0:
                     break
                 hashes[count, 0] = hash_bytes(data, start, behind)
-                send_for_slot(tables.entities, hashes[count, 0])
-                terms[asked, 0], terms[asked, 1] = count, 0
-                asked += 1
             row[SUBJECT], row[SUBJECT_STOP] = start, behind
+            if alone:
+                hash_on(hashing)
             place = blanks_end(data, place)
             if data[place] != LESS:
                 break
@@ -120,10 +124,10 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: A
                     break
                 row[KIND] = PLAIN
                 if place > suffix:
-                    row[KIND] = lookup(tables.kinds, data, suffix, place, hash_bytes(data, suffix, place))
+                    row[KIND] = lookup(kinds, data, suffix, place, hash_bytes(data, suffix, place))
                     if row[KIND] < 0:
-                        return count, asked, line, suffix, place
-                    if tables.status[row[KIND]] == KIND_INVALID:
+                        return count, line, suffix, place
+                    if status[row[KIND]] == KIND_INVALID:
                         break
             else:
                 row[OBJECT], row[OBJECT_STOP], place = term_end(data, place)
@@ -131,9 +135,6 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: A
                     break
                 row[BETWEEN], row[KIND] = AS_IT_IS, NONE
                 hashes[count, 1] = hash_bytes(data, row[OBJECT], row[OBJECT_STOP])
-                send_for_slot(tables.entities, hashes[count, 1])
-                terms[asked, 0], terms[asked, 1] = count, 1
-                asked += 1
             place = blanks_end(data, place)
             row[GRAPH] = NONE
             if quads and (data[place] == LESS or data[place] == UNDERSCORE):
@@ -158,16 +159,24 @@ def take_apart(data: Any, place: Any, stop: Any, tables: Any, out: Any, quads: A
         row[FORM], row[END_OF_LINE] = form, place
         place += 1
         count += 1
-    return count, asked, place, NONE, NONE
+    return count, place, NONE, NONE
 
 
 @njit(inline="always")
-def find(data: Any, table: Any, out: Any, asked: Any) -> None:
-    """The numbers of those subjects and objects that a table knows already.
+def find(data: Any, table: Any, rows: Any, first: Any, last: Any, terms: Any) -> None:
+    """The numbers of those subjects and objects of some rows that a table knows already.
 
     Where they lie is sent for in steps, each for all, since waiting for memory takes longer than all else.
     """
-    places, hashes, terms = out.places, out.hashes, out.terms
+    places, hashes = rows.places, rows.hashes
+    asked = 0
+    for line in range(first, last):
+        form = places[line, FORM]
+        for term in range(2):
+            if (term == 0 and form == NEW_SUBJECT) or (term == 1 and form >= NEW_SUBJECT and places[line, KIND] < 0):
+                send_for_slot(table, hashes[line, term])
+                terms[asked, 0], terms[asked, 1] = line, term
+                asked += 1
     for step in range(2):
         for number in range(asked):
             send_for_key(table, hashes[terms[number, 0], terms[number, 1]], step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from kg.vocabulary import NameIndex, Vocabulary, local_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from kg.strings import Strings
 
 
 mark, mark_pairs, resolve = (Loop("kg.linking", name) for name in ("mark", "mark_pairs", "resolve"))
@@ -42,7 +44,10 @@ class Relations:
 
 @dataclass(frozen=True)
 class Parts:
-    """All that a graph directory holds besides its meta data; what is called how is worked out when first asked."""
+    """All that a graph directory holds besides its meta data.
+
+    What is called how is worked out when first asked, where `naming` is not doing so already.
+    """
 
     entities: Vocabulary
     relations: Relations
@@ -50,15 +55,28 @@ class Parts:
     literals: LiteralTable
     weights: np.ndarray | None = None
     known_names: NameIndex | None = None
+    naming: Future[NameIndex] | None = field(default=None, repr=False, compare=False)
     threads: int = field(default=1, repr=False, compare=False)
-    _naming: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _asking: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @property
     def names(self) -> NameIndex:
         """The index of all names; a thread that asks while another works it out waits for that one."""
-        with self._naming:
+        with self._asking:
             if self.known_names is None:
-                object.__setattr__(self, "known_names", name_index(self.entities, self.literals, self.threads))
+                table = self.literals.table
+                found = (
+                    self.naming.result()
+                    if self.naming is not None
+                    else name_index(
+                        self.entities,
+                        one_array(table["value"]),
+                        to_numbers(table["subject"]),
+                        to_numbers(table["role"]),
+                        self.threads,
+                    )
+                )
+                object.__setattr__(self, "known_names", found)
         assert self.known_names is not None
         return self.known_names
 
@@ -260,13 +278,14 @@ def assemble(
             rows.of_rows(other, as_relation[rows.subjects[other]]), len(relations), predicates
         )
         rows = rows.of_rows(own, ids[rows.subjects[own]])
+        naming = None if threads == 1 else names_of(rows, entities, predicates, threads)
         literals = LiteralTable.of(rows, len(entities), predicates, threads)
         del rows
         triples, weights = connecting.result()
     named = np.where((as_key >= 0) & stays[as_key], ids[as_key], -1) if len(keys) else as_key
     described = describing_entities(named, relations, triples)
     of_all = Relations(relations, of_relations, described)
-    return Parts(entities, of_all, triples, literals, weights, threads=threads)
+    return Parts(entities, of_all, triples, literals, weights, naming=naming, threads=threads)
 
 
 def marked(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -310,19 +329,35 @@ def describing_entities(named: np.ndarray, relations: Vocabulary, triples: np.nd
     return np.array([pages.get(entity, entity) for entity in named.tolist()], np.int64)
 
 
-def name_index(entities: Vocabulary, literals: LiteralTable, threads: int = 1) -> NameIndex:
-    """All labels and aliases, and the local name of every entity that has no label."""
-    roles = to_numbers(literals.table["role"])
-    subjects = to_numbers(literals.table["subject"])
+def names_of(rows: LiteralRows, entities: Vocabulary, predicates: Predicates, threads: int) -> Future[NameIndex]:
+    """`name_index` of what literals say, while others work on."""
+    roles = np.array([predicates.role(meaning.predicate) for meaning in rows.legend], np.int8)
+    pool = ThreadPoolExecutor(1)
+    naming = pool.submit(name_index, entities, rows.values, rows.subjects, roles[rows.meanings], threads)
+    pool.shutdown(wait=False)
+    return naming
+
+
+def name_index(
+    entities: Vocabulary, values: Strings, subjects: np.ndarray, roles: np.ndarray, threads: int = 1
+) -> NameIndex:
+    """All labels and aliases, and the local name of every entity that has no label.
+
+    Args:
+        values: (n,) what literals in any order say, maybe in chunks.
+        subjects: (n,) of which entity.
+        roles: (n,) as what, see `Role`.
+    """
+    import pyarrow as pa
+
     named = np.flatnonzero(roles <= Role.ALIAS)
     unlabelled = np.ones(len(entities), dtype=bool)
     unlabelled[subjects[roles == Role.LABEL]] = False
     bare = np.flatnonzero(unlabelled)
-
-    values = one_array(literals.table["value"])
     said = values if len(named) == len(values) else take(values, named, threads)
+    chunks = said.chunks if isinstance(said, pa.ChunkedArray) else [said]
     owners = np.concatenate((subjects[named], bare)).astype(id_type(len(entities)))
-    return NameIndex(*named_once(folded(said, local_names(take(entities.array, bare))), owners, threads))
+    return NameIndex(*named_once(folded(*chunks, local_names(take(entities.array, bare))), owners, threads))
 
 
 def _update(digest: Any, array: Any) -> None:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 
@@ -208,8 +207,6 @@ def join(
     merges = first.policy.same_as == "merge"
     if first.memory is None:
         parts = assemble(given_up(shards), first.policy.predicates, threads, merges_same=merges)
-        if threads > 1:
-            Thread(target=lambda: parts.names).start()  # beside what follows, which needs them last
         adjacency = Adjacency.of(parts.triples, len(parts.entities))
     else:
         shutil.rmtree(columns, ignore_errors=True)

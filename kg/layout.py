@@ -49,7 +49,7 @@ class Rows(NamedTuple):
 
     Attributes:
         places: (n, FIELDS) int, a row for each line: what of it lies where, see `BEGIN` and the names beside it.
-        hashes: (n, 2) uint64, of its subject and its object.
+        hashes: (n, 3) uint64, of its subject, its object and its predicate.
     """
 
     places: np.ndarray
@@ -58,7 +58,7 @@ class Rows(NamedTuple):
     @classmethod
     def of(cls, lines: int, dtype: type = np.int64) -> Rows:
         """Room for so many lines."""
-        return cls(np.empty((lines, FIELDS), dtype), np.empty((lines, 2), np.uint64))
+        return cls(np.empty((lines, FIELDS), dtype), np.empty((lines, 3), np.uint64))
 
 
 class Output(NamedTuple):

@@ -87,7 +87,7 @@ def take(data: Any, row: Any, subject: Any, hashes: Any, tables: Any, out: Any, 
     kind = row[KIND]
     if subject < 0:
         subject = known_or_plain(entities, data, row[SUBJECT], row[SUBJECT_STOP], hashes[0])
-    predicate_hash = hash_bytes(data, row[PREDICATE], row[PREDICATE_STOP])
+    predicate_hash = hashes[2]
     predicate = lookup(predicates, data, row[PREDICATE], row[PREDICATE_STOP], predicate_hash)
     if predicate < 0:
         predicate = known_or_plain(predicates, data, row[PREDICATE], row[PREDICATE_STOP], predicate_hash)

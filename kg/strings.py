@@ -152,7 +152,7 @@ def merge(lists: Sequence[pa.LargeStringArray], threads: int = 1) -> tuple[pa.La
     """
 
     if len(lists) == 1:
-        return _sorted_run(lists[0])
+        return _sorted_run(lists[0], threads)
     if sum(map(len, lists)) < MANY:
         texts = [one.to_pylist() for one in lists]
         keys = sorted({text for one in texts for text in one})
@@ -169,9 +169,9 @@ def merge(lists: Sequence[pa.LargeStringArray], threads: int = 1) -> tuple[pa.La
 Sorted = tuple["pa.LargeStringArray", list[np.ndarray]]
 
 
-def _sorted_run(strings: pa.LargeStringArray) -> Sorted:
-    order = sort_order(strings)
-    return take(strings, order), [inverse(order)]
+def _sorted_run(strings: pa.LargeStringArray, threads: int = 1) -> Sorted:
+    order = sort_order(strings, threads)
+    return take(strings, order, threads), [inverse(order)]
 
 
 def _joined(left: Sorted, right: Sorted) -> Sorted:

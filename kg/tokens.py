@@ -111,6 +111,7 @@ def take_apart(
             row[PREDICATE], row[PREDICATE_STOP], place = term_end(data, place)
             if place < 0:
                 break
+            hashes[count, 2] = hash_bytes(data, row[PREDICATE], row[PREDICATE_STOP])
             place = blanks_end(data, place)
             if data[place] == QUOTE_MARK:
                 row[OBJECT] = place + 1

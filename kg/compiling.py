@@ -14,9 +14,11 @@ from numba.extending import overload
 from kg.loops import ENTRY, compiler
 from kg.words import intrinsic
 
-FREED = re.compile(r"^declare void @NRT_MemInfo_call_dtor\(.*$", re.MULTILINE)
+FREED = re.compile(r"^declare void @NRT_MemInfo_call_dtor\(([^ ),]+).*$", re.MULTILINE)
 """What numba calls when nobody holds an array any more. A loop's arrays are its caller's, so that never happens."""
 
+EVERYWHERE = ("memcpy", "memmove", "memset", "memcmp", "bcmp")
+"""What every process has."""
 BARE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Without what Python would call it by, which needs more of numba."""
 
@@ -88,11 +90,11 @@ def expression(value: Any, known: dict[str, Any], places: list[int]) -> str:
 def object_file(text: str, function: str) -> bytes | None:
     """A module's machine code, with `function` as its entry; None where it calls what only numba has."""
     llvm = compiler()
-    module = llvm.parse_assembly(FREED.sub("define internal void @NRT_MemInfo_call_dtor(ptr %0) { ret void }", text))
+    module = llvm.parse_assembly(FREED.sub(r"define internal void @NRT_MemInfo_call_dtor(\1 %0) { ret void }", text))
     for each in module.functions:
         if each.name == function:
             each.name = ENTRY
-        elif each.is_declaration and not each.name.startswith("llvm.") and not llvm.address_of_symbol(each.name):
+        elif each.is_declaration and not each.name.startswith("llvm.") and each.name not in EVERYWHERE:
             return None
     target = llvm.Target.from_triple(module.triple).create_target_machine(
         cpu=llvm.get_host_cpu_name(),

@@ -14,6 +14,7 @@ import platform
 import sys
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -194,4 +195,5 @@ def keep(path: Path, content: bytes) -> None:
             if older != path:
                 older.unlink(missing_ok=True)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()

@@ -1,9 +1,4 @@
-"""Eight bytes at a time: what compiled loops over text are made of.
-
-Compiled loops are kept in `__pycache__` by the time of the file that they stand in. What is here, in `kg.grammar`,
-`kg.tokens`, `kg.interning` and `kg.sorting` is compiled into those of other files: after a change here, remove the
-`.nbi` and `.nbc` files.
-"""
+"""Eight bytes at a time: what compiled loops over text are made of."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kg import InputError, lines
+from kg import InputError, lines, paired
 from kg.assemble import Run
 from kg.interning import Table, intern
 from kg.lines import scan_dump
@@ -125,14 +125,16 @@ def statements(run: Run) -> Iterable[tuple[str | None, ...]]:
     assert used == set(range(len(entities))), "no name without a statement"
     for subject, predicate, target in run.edges.tolist():
         yield entities[subject], predicates[predicate], entities[target], IRI_VALUE, None
-    for (subject, predicate, kind), value in zip(run.literals.tolist(), values, strict=True):
+    for (subject, predicate, kind), value in zip(run.literals[:, :3].tolist(), values, strict=True):
         yield entities[subject], predicates[predicate], value, *run.kinds[kind]
 
 
 def assert_same(data: bytes, policy: Policy | None = None) -> None:
     policy = policy or Policy()
     for syntax in ("ntriples", "nquads"):
-        assert fast(data, syntax, policy) == slowly(data, syntax, policy), syntax
+        expected = slowly(data, syntax, policy)
+        for threads in (1, 2):
+            assert fast(data, syntax, policy, threads) == expected, (syntax, threads)
 
 
 @pytest.mark.parametrize("line", [*PLAIN, *ODD])
@@ -199,9 +201,11 @@ def test_a_letter_at_every_place(letter: str) -> None:
         assert_same(f"<{E}{text}> <{E}p> <{E}c> .\n<{E}b> <{E}p> <{E}{text[: place + len(letter)]}>.".encode())
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_many_blocks_and_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("threads", "rows"), [(1, 1), (2, 65), (2, 3), (5, 500)])
+def test_many_blocks_and_threads(threads: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "BLOCK", 700)
+    monkeypatch.setattr(paired, "BLOCK", 700)
+    monkeypatch.setattr(paired, "ROWS", rows)
     rng = np.random.default_rng(0)
     pool = [line.encode() for line in PLAIN + ODD] + [
         f'<{E}{n}> <{E}p{n % 3000}> "{n}"^^<urn:t{n % 900}> .'.encode() for n in range(6000)
@@ -212,7 +216,9 @@ def test_many_blocks_and_threads(threads: int, monkeypatch: pytest.MonkeyPatch) 
 
 def test_more_names_than_a_table_starts_with() -> None:
     data = "".join(f"<{E}{n}> <{E}p{n % 5000}> <{E}x{n * n}> .\n" for n in range(70_000)).encode()
-    assert fast(data, "ntriples", Policy()) == slowly(data, "ntriples", Policy())
+    expected = slowly(data, "ntriples", Policy())
+    for threads in (1, 2):
+        assert fast(data, "ntriples", Policy(), threads) == expected
 
 
 @pytest.mark.parametrize("size", [1 << 20, (1 << 22) + 17, 20 << 20])

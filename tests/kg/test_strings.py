@@ -1,4 +1,4 @@
-"""Few strings by Arrow, many by compiled loops: the same either way, and what Python's own methods say."""
+"""Few strings by Python, many by compiled loops: the same either way, and what Python's own methods say."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kg import strings, vocabulary
-from kg.folding import CASED
-from kg.strings import folded, merge, repeated, sort_order, sort_within, take
+from kg.strings import CASED, folded, found_in, merge, named_once, repeated, sort_order, sort_within, take
 from kg.vocabulary import local_name, local_names
 
 PREFIX = "http://www.wikidata.org/entity/Q"
@@ -65,6 +64,29 @@ def test_taking_and_sorting_stretches(texts: list[str], data: st.DataObject) -> 
     sort_within(column(texts), order, bounds)
     for start, stop in bounds.tolist():
         assert [texts[place] for place in order[start:stop]] == sorted(texts[place] for place in places[start:stop])
+
+
+@given(texts=TEXTS, wanted=TEXTS)
+@settings(max_examples=60, deadline=None)
+def test_finding(texts: list[str], wanted: list[str]) -> None:
+    keys = sorted(set(texts))
+    place = {key: number for number, key in enumerate(keys)}
+    wanted += texts[:3]
+    assert found_in(column(keys), column(wanted)).tolist() == [place.get(text, -1) for text in wanted]
+
+
+@given(
+    pairs=st.lists(
+        st.tuples(st.sampled_from(["", "a", "a\0", "b" * 9, "b" * 17, "ä"]), st.integers(0, 40)), max_size=300
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_naming_once(pairs: list[tuple[str, int]]) -> None:
+    owners = np.array([owner for _, owner in pairs], np.int32)
+    for threads in (1, 2):
+        names, of = named_once(column([name for name, _ in pairs]), owners, threads)
+        assert of.dtype == np.int32
+        assert list(zip(names.to_pylist(), of.tolist(), strict=True)) == sorted(set(pairs))
 
 
 @given(lists=st.lists(TEXTS.map(lambda texts: list(dict.fromkeys(texts))), min_size=1, max_size=5))

@@ -1,21 +1,17 @@
-"""What compiled loops are made of, and how they are found again."""
+"""What compiled loops are made of."""
 
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
-from numba.core.caching import Cache, FunctionCache
 
 import kg
-from kg.compiled import compiled, quick_store
 from kg.grammar import AS_IT_IS, ESCAPES, UNSURE, high_marks, iri_marks, literal_end, text_marks
 from kg.words import WIDE, borrowed, first_bit, prefetch
 
@@ -94,28 +90,3 @@ def test_only_arguments_are_borrowed_and_first_of_all() -> None:
         assert all(call in allowed for call in calls), path
         found += len(calls)
     assert found
-
-
-def test_what_was_compiled_is_found_and_more_can_be_compiled() -> None:
-    code = """
-from kg.interning import _intern, intern, Table
-table, number = intern(Table.empty(), b"a")
-print(number, len(_intern.stats.cache_hits), "numba.np.arraymath" in __import__("sys").modules)
-import numba, numpy
-print(numba.njit(lambda a: numpy.median(a))(numpy.ones(3)))
-"""
-    done = [
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-        for _ in range(2)
-    ]
-    assert done[1] == ["0", "1", "False", "1.0"]
-
-
-def test_a_numba_that_is_built_differently_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(Cache, "_load_overload")
-    quick_store.cache_clear()
-    try:
-        assert quick_store() is None
-        assert type(compiled(lambda values: values.sum())._cache) is FunctionCache
-    finally:
-        quick_store.cache_clear()

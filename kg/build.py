@@ -22,7 +22,6 @@ import numpy as np
 from kg.arrays import Adjacency
 from kg.arrow import to_numbers
 from kg.assemble import Parts, Run, assemble
-from kg.bounded import assemble_bounded
 from kg.columns import Forgetting
 from kg.compression import is_remote
 from kg.directory import META, fill_directory, is_graph_directory
@@ -34,7 +33,6 @@ from kg.meta import GraphMeta
 from kg.policy import Policy, nonzero
 from kg.predicates import QUALIFIER, REIFYING, Predicates, Role
 from kg.reading import MAX_ERRORS, REJECTED, Task, read_dumps
-from kg.same_as import other_keys
 from kg.shards import Shard
 from kg.storage import replace_directory, write_json
 
@@ -209,6 +207,8 @@ def join(
         parts = assemble(given_up(shards), first.policy.predicates, threads, merges_same=merges)
         adjacency = Adjacency.of(parts.triples, len(parts.entities))
     else:
+        from kg.bounded import assemble_bounded
+
         shutil.rmtree(columns, ignore_errors=True)
         parts, adjacency = assemble_bounded(given_up(shards), first.policy.predicates, columns, first.memory)
     skipped = sum((Counter(shard.tally.skipped) for shard in shards), Counter())
@@ -217,6 +217,8 @@ def join(
     counted = sum((Counter(shard.tally.counted) for shard in shards), Counter())
     counted.update(about_statements(parts))
     if merges:
+        from kg.same_as import other_keys
+
         counted["entities merged into others"] = len(other_keys(parts.literals, first.policy.predicates.same_as)[0])
     graph = KnowledgeGraph.of_parts(
         parts,

@@ -86,9 +86,9 @@ class Hashing(Thread):
         self.start()
 
     def run(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
-            os.setpriority(os.PRIO_PROCESS, self.native_id or 0, LATER)
         try:
+            if sys.platform == "linux":  # where a thread has a priority of its own
+                os.setpriority(os.PRIO_PROCESS, self.native_id or 0, LATER)
             self._digest = sha256_file(self._path)
         except Exception as error:
             self._error = error

@@ -134,8 +134,7 @@ def read_dump(
     base = task.base or f"file:///{Path(task.path).name}"
     spill = None if task.memory is None else Spill(task.folder, task.memory // (PARTS * threads))
     compiled = compiled_pays(task.path)
-    in_order = threads == 1 or (threads < SEVERAL and spill is None)
-    hashing = hashing_of(task.path, compiled and isinstance(reader, LineReader), in_order)
+    hashing = hashing_of(task.path, compiled and isinstance(reader, LineReader), threads, spill is not None)
     with (
         open_dump(task.path, on_bytes, threads, hashes=hashing is None) as dump,
         (task.folder / REJECTED).open("w", encoding="utf-8") as listing,
@@ -170,7 +169,7 @@ def read_dump(
     return Shard.open(task.folder)
 
 
-def hashing_of(path: str, lines: bool, in_order: bool) -> Hashing | HashedBeside | None:
+def hashing_of(path: str, lines: bool, threads: int, spills: bool) -> Hashing | HashedBeside | None:
     """Who works out the hash of a dump; None where its reader does.
 
     Lines of a plain file that are read in their order are hashed beside their loop, where the processor helps; what
@@ -178,11 +177,12 @@ def hashing_of(path: str, lines: bool, in_order: bool) -> Hashing | HashedBeside
 
     Args:
         lines: whether the fast lane reads it.
-        in_order: whether it takes block after block.
+        spills: whether it does so in bounded memory.
     """
+    in_order = threads == 1 or (threads < SEVERAL and not spills)
     if path != STDIN and lines and in_order and is_plain(path) and knows_sha256():
         return HashedBeside(Path(path))
-    return None if path == STDIN or (lines and in_order) else Hashing(Path(path))
+    return None if path == STDIN or (lines and threads == 1) else Hashing(Path(path))
 
 
 def is_plain(path: str) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from kg.policy import Policy
 from kg.rdf import NTriples
 from kg.storage import sha256_file
 
+SUFFIX = {bytes: "", bz2.compress: ".bz2", gzip.compress: ".gz"}
 beside = pytest.mark.skipif(not knows_sha256(), reason="this processor has no instructions for SHA-256")
 
 
@@ -64,6 +68,19 @@ def test_of_a_build(start: bytes, workers: int, end: bytes, tmp_path: Path, monk
     path.write_bytes(start + b"\n".join(b"<urn:%d> <urn:p> <urn:o> ." % n for n in range(999)) + end)
     (source,) = build([path], tmp_path / "a.kg", workers=workers).sources
     assert source.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("memory", [None, 200_000])
+@pytest.mark.parametrize("pack", [bytes, bz2.compress, gzip.compress])
+def test_of_what_is_compressed(
+    pack: Callable[[bytes], bytes], memory: int | None, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kg.reading.COMPILED_FROM", 0)
+    path = tmp_path / ("a.nt" + SUFFIX[pack])
+    path.write_bytes(pack(b"".join(b"<urn:%d> <urn:p> <urn:o> .\n" % n for n in range(999))))
+    meta = build([path], tmp_path / "a.kg", workers=workers, memory=memory)
+    assert (meta.statements, meta.sources[0].sha256) == (999, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def test_what_goes_wrong_is_raised_by_who_waits(tmp_path: Path) -> None:

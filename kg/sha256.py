@@ -1,7 +1,7 @@
 """SHA-256 by the processor's own instructions, as a step of compiled loops.
 
 One hash is one long chain of steps that each wait for the one before, so a processor that only hashes is mostly idle.
-A loop that takes a step now and then gets the hash almost for nothing.
+A loop that takes a step now and then gets the hash for two thirds of what it costs alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Lines of N-Triples and N-Quads taken apart, some at a time: where their terms lie, before anyone asks what they are.
 
-A line that is plain so far is told from one that is not; what its terms hold is not looked at yet. The hash table's
-memory that the terms will be looked up in is sent for meanwhile, since waiting for it took longer than all else.
+A line that is plain so far is told from one that is not; what its terms hold is not looked at yet.
 """
 
 from __future__ import annotations

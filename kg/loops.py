@@ -7,7 +7,9 @@ tuples of them. It makes no array, and returns a number or nothing.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import gc
 import hashlib
 import os
 import platform
@@ -34,6 +36,9 @@ SUFFIX = ".loop"
 Key = Any
 """What kinds of arguments a loop is given: for each "i" (a number), "b" (a truth value), the type and the number of
 dimensions of an array, or a tuple of such with the name of its class in front."""
+
+# When a process ends, Python looks for cycles once more, which takes a fifth of a second with a compiler in memory.
+atexit.register(gc.freeze)
 
 _lock = Lock()
 _engines: list[Any] = []

@@ -114,7 +114,7 @@ def scan_in_pairs(stream: BinaryIO, scanners: Sequence[PairedScanner], reject: R
     with ThreadPoolExecutor(len(scanners)) as pool:
         for block in line_blocks(stream, BLOCK, TAIL, spare):
             waiting.append((block, pool.submit(work, block)))
-            while len(waiting) > 3 * len(scanners):
+            while len(waiting) > 2 * len(scanners):
                 finish_first()
         while waiting:
             finish_first()

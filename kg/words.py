@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 from typing import Any
 
 import numpy as np
@@ -19,9 +17,6 @@ EIGHT, SHIFT = np.uint64(8), np.uint64(32)
 FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 WIDE = 32
 """Bytes that `marks_of` looks at together."""
-
-# When a process ends, Python looks for cycles once more, which takes a fifth of a second with a compiler in memory.
-atexit.register(gc.freeze)
 
 
 def intrinsic(function: Any) -> Any:

@@ -199,11 +199,8 @@ def in_order(subjects: np.ndarray, ranks: np.ndarray, values: Strings) -> tuple[
     return order, again
 
 
-def ordered_by(first: np.ndarray, second: np.ndarray, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, keys) in ascending order of two columns of numbers; equal keys for equal pairs.
-
-    Without `rows` they are called by their places.
-    """
+def ordered_by(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, keys) in ascending order of two columns of numbers; equal keys for equal pairs."""
     count = int(second.max()) + 1 if len(second) else 1
     # In place, since fresh memory costs the system more than the arithmetic.
     keys = first.astype(np.int64)
@@ -217,9 +214,9 @@ def ordered_by(first: np.ndarray, second: np.ndarray, rows: np.ndarray | None = 
         keys.sort()
         order = keys & ((1 << row_bits) - 1)
         keys >>= row_bits
-        return (order if rows is None else rows[order]), keys
+        return order, keys
     order = np.argsort(keys, kind="stable")
-    return (order if rows is None else rows[order]), keys[order]
+    return order, keys[order]
 
 
 def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:

@@ -68,7 +68,8 @@ def number_triples(
     packed = np.empty(sum(map(len, edges)), np.int64)
     start = 0
     for rows, ours, theirs in zip(edges, entities, relations, strict=True):
-        pack_edges(rows, ours, theirs, entity_bits, relation_bits, packed[start : start + len(rows)])
+        part = packed[start : start + len(rows)]
+        pack_edges(np.ascontiguousarray(rows), ours, theirs, entity_bits, relation_bits, part)
         start += len(rows)
     packed.sort()
     triples = np.empty((len(packed), 3), id_type(max(size)))

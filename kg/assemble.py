@@ -64,21 +64,15 @@ class Parts:
         """The index of all names; a thread that asks while another works it out waits for that one."""
         with self._asking:
             if self.known_names is None:
-                table = self.literals.table
-                found = (
-                    self.naming.result()
-                    if self.naming is not None
-                    else name_index(
-                        self.entities,
-                        one_array(table["value"]),
-                        to_numbers(table["subject"]),
-                        to_numbers(table["role"]),
-                        self.threads,
-                    )
-                )
+                found = self._worked_out() if self.naming is None else self.naming.result()
                 object.__setattr__(self, "known_names", found)
         assert self.known_names is not None
         return self.known_names
+
+    def _worked_out(self) -> NameIndex:
+        table = self.literals.table
+        subjects, roles = to_numbers(table["subject"]), to_numbers(table["role"])
+        return name_index(self.entities, one_array(table["value"]), subjects, roles, self.threads)
 
     @property
     def statements(self) -> int:

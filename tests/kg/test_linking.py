@@ -38,6 +38,7 @@ def test_triples(parts: list[Edges], seed: int, huge: bool) -> None:
     rng = np.random.default_rng(seed)
     size = (1 << 31, 1 << 10) if huge else (9, 4)
     edges = [np.array(part, np.int32).reshape(-1, 3) for part in parts]
+    edges[0] = np.asfortranarray(edges[0])  # in whatever way they lie
     entities = [rng.permutation(9) for _ in parts]
     relations = [rng.permutation(4) for _ in parts]
     found = number_triples(edges, entities, relations, size)
